@@ -61,7 +61,8 @@ template <class... A>
 // Throws a bad_input Error unless `ok`.
 template <class... A>
 void check(bool ok, const Text& t, const A&... values) {
-  if (!ok) [[unlikely]] fail(t, values...);
+  if (!ok) [[unlikely]]
+    fail(t, values...);
 }
 // Throws an internal Error unless `ok`: a broken promise of our own code.
 template <class... A>

@@ -1,0 +1,26 @@
+// The fast kernels by name. tensor/cpu/<file>.cpp implements CPU_KERNEL names; cuda/<file>.cu the CUDA_KERNEL ones.
+// CUDA_KERNEL(f) is a declaration when the CUDA backend is built and a null constant otherwise: no stub files.
+#pragma once
+#include "tensor/op.h"
+
+#define CPU_KERNEL(name) \
+  namespace cpu {        \
+  Kernel name;           \
+  }
+#ifdef QUERENT_CUDA_BACKEND
+#define CUDA_KERNEL(name) \
+  namespace cuda {        \
+  Kernel name;            \
+  }
+#else
+#define CUDA_KERNEL(name)                  \
+  namespace cuda {                         \
+  inline constexpr Kernel* name = nullptr; \
+  }
+#endif
+
+namespace querent {
+// clang-format off: one line per file of tensor/ops
+CUDA_KERNEL(matmul)
+// clang-format on
+}  // namespace querent

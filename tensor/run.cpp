@@ -1,0 +1,79 @@
+#include "tensor/run.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "tensor/ledger.h"
+#include "tensor/tape.h"
+
+namespace querent {
+namespace {
+thread_local bool reference_only = false;
+
+KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out) {
+  if (DryRun::active()) return KernelKind::none;
+  const auto uses_f64 = [](const Tensor& t) { return t && t.dtype() == DType::f64; };
+  const bool wide = std::any_of(in.begin(), in.end(), uses_f64) || std::any_of(out.begin(), out.end(), uses_f64);
+  return op.kernel.cpu && !reference_only && !wide ? KernelKind::cpu : KernelKind::ref;
+}
+}  // namespace
+
+Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
+  // 1. Check the arguments and infer the results.
+  check_arguments(op, in);
+  const std::vector<TensorSpec> specs = op.infer(in, attrs);
+  // 2. Allocate.
+  Tensors out;
+  out.reserve(specs.size());
+  for (const TensorSpec& s : specs) out.push_back(Tensor::empty(s.shape, s.dtype));
+  // 3. Choose a kernel.
+  const KernelKind kind = choose_kernel(op, in, out);
+  // 4. Compute.
+  if (kind != KernelKind::none) (kind == KernelKind::cpu ? op.kernel.cpu : op.kernel.ref)({in, out, attrs});
+  // 5. Record.
+  if (Ledger* ledger = Ledger::current()) ledger->add({&op, attrs, in, out, kind});
+  if (Tape* tape = Tape::current()) tape->add({&op, attrs, std::move(in), out, kind});
+  return out;
+}
+
+const char* kernel_kind_name(KernelKind kind) {
+  constexpr const char* names[] = {"none", "ref", "cpu", "cuda"};
+  return names[static_cast<int>(kind)];
+}
+
+ReferenceKernels::ReferenceKernels() : before_(reference_only) { reference_only = true; }
+ReferenceKernels::~ReferenceKernels() { reference_only = before_; }
+
+void set_threads(int n) { omp_set_num_threads(n > 0 ? n : omp_get_num_procs()); }
+int threads() { return omp_get_max_threads(); }
+
+Tensors no_gradient(const GradCall&) { fail("backward: this op has no gradient"); }
+Tensors zero_gradient(const GradCall& g) { return Tensors(g.in.size()); }
+
+std::vector<TensorSpec> like_first(Inputs in, const Attrs&) { return {{in[0].shape(), in[0].dtype()}}; }
+
+void check_arguments(const Op& op, Inputs in) {
+  const size_t n = op.inputs.size();
+  const bool variadic = n > 0 && op.inputs[n - 1].is(Arg::variadic);
+  check(variadic ? in.size() >= n : in.size() == n, "{}: takes {}{} inputs, got {}", op.name,
+        variadic ? "at least " : "", n, in.size());
+  DType floating = DType::u8;
+  for (size_t i = 0; i < in.size(); ++i) {
+    const Arg& arg = op.inputs[std::min(i, n - 1)];
+    check(in[i] || arg.is(Arg::optional), "{}: input {} must be given", op.name, arg.name);
+    if (!in[i] || !is_floating(in[i].dtype())) continue;
+    if (floating == DType::u8) floating = in[i].dtype();
+    check(in[i].dtype() == floating, "{}: inputs mix element types {} and {}; {}={}", op.name, floating, in[i].dtype(),
+          arg.name, in[i]);
+  }
+}
+
+const Op& find_op(std::string_view name) {
+  for (const Op* op : op_table()) {
+    if (op->name == name) return *op;
+  }
+  fail("ops: there is no op named '{}'", name);
+}
+
+}  // namespace querent

@@ -1,0 +1,37 @@
+// The choke point: every operation of the engine goes through run().
+#pragma once
+#include "tensor/op.h"
+
+namespace querent {
+
+enum class KernelKind : uint8_t { none, ref, cpu, cuda };
+const char* kernel_kind_name(KernelKind kind);
+
+// One executed operation. The tape reads records backwards (gradients); the ledger prints them (audit).
+struct Record {
+  const Op* op;
+  Attrs attrs;
+  Tensors in, out;  // husks wherever no gradient reads the bytes
+  KernelKind kernel;
+};
+
+// infer, allocate, choose kernel, compute, record.
+Tensors run(const Op& op, Tensors in, const Attrs& attrs = {});
+
+// While one lives, this thread runs reference kernels only (fixtures, parity tests, teaching).
+class ReferenceKernels {
+ public:
+  ReferenceKernels();
+  ~ReferenceKernels();
+  ReferenceKernels(const ReferenceKernels&) = delete;
+  ReferenceKernels& operator=(const ReferenceKernels&) = delete;
+
+ private:
+  bool before_;
+};
+
+// Threads that kernels use. Results do not depend on it. 0 means all cores.
+void set_threads(int n);
+int threads();
+
+}  // namespace querent

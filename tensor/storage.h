@@ -1,0 +1,41 @@
+// Bytes on a device, 64-byte aligned, taken from a caching pool: a freed block is kept for the next tensor of its size,
+// so a training loop soon allocates and faults nothing.
+#pragma once
+#include <cstddef>
+#include <memory>
+
+#include "tensor/device.h"
+
+namespace querent {
+
+class Storage {
+ public:
+  static std::shared_ptr<Storage> allocate(size_t bytes, Device device);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  std::byte* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+ private:
+  Storage() = default;
+  std::byte* data_ = nullptr;
+  size_t bytes_ = 0, capacity_ = 0;
+  Device device_;
+  bool guarded_ = false;
+};
+
+struct MemoryStats {
+  size_t live = 0, peak = 0;  // bytes in living tensors now, and at most since reset_memory_peak()
+  size_t held = 0;            // bytes the pool has from the system
+};
+MemoryStats memory_stats();
+void reset_memory_peak();
+
+// For tests: fill each new block with 0xff (NaN for floats) and put guard bytes round it, checked when it is freed.
+void set_memory_debug(bool on);
+size_t guard_violations();
+
+}  // namespace querent

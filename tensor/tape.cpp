@@ -1,0 +1,116 @@
+#include "tensor/tape.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "tensor/ops.h"
+
+namespace querent {
+namespace {
+
+thread_local Tape* current_tape = nullptr;
+
+bool kept(const Op& op, std::string_view name) {
+  return std::find(op.keep.begin(), op.keep.end(), name) != op.keep.end();
+}
+
+// Drops the bytes of everything that the op's gradient does not read.
+void release_unread(Record& r) {
+  for (size_t i = 0; i < r.in.size(); ++i) {
+    const std::string_view name = r.op->inputs[std::min(i, r.op->inputs.size() - 1)].name;
+    if (r.in[i] && !kept(*r.op, name)) r.in[i] = r.in[i].husk();
+  }
+  for (size_t i = 0; i < r.out.size(); ++i) {
+    if (!kept(*r.op, r.op->outputs[i].name)) r.out[i] = r.out[i].husk();
+  }
+}
+
+}  // namespace
+
+Tape::Tape() : before_(std::exchange(current_tape, this)) {}
+Tape::~Tape() { current_tape = before_; }
+Tape* Tape::current() { return current_tape; }
+NoTape::NoTape() : before_(std::exchange(current_tape, nullptr)) {}
+NoTape::~NoTape() { current_tape = before_; }
+
+void Tape::add(Record r) {
+  const bool leads_on = std::any_of(
+      r.in.begin(), r.in.end(), [&](const Tensor& t) { return t && (t.is_parameter() || tracked_.contains(t.id())); });
+  if (!leads_on) return;
+  for (const Tensor& t : r.out) tracked_.insert(t.id());
+  release_unread(r);
+  records_.push_back(std::move(r));
+}
+
+Tensors Tape::backward(const Tensor& y, const Tensor& dy, Inputs wanted) {
+  const NoTape guard;
+  check(!dy || dy.shape() == y.shape(), "backward: dy={} must have the shape of y={}", dy, y);
+  check(dy || y.numel() == 1, "backward: the loss must have one element, got {}; reduce it with mean() or sum()", y);
+  // Which values lie on a path from a wanted tensor?
+  std::unordered_set<uint64_t> targets;
+  for (const Tensor& t : wanted) targets.insert(t.id());
+  std::unordered_set<uint64_t> live = targets;
+  for (const Record& r : records_) {
+    const bool any = std::any_of(r.in.begin(), r.in.end(), [&](const Tensor& t) { return t && live.contains(t.id()); });
+    if (any)
+      for (const Tensor& t : r.out) live.insert(t.id());
+  }
+  // Walk backwards, adding up the gradient of each value.
+  std::unordered_map<uint64_t, Tensor> gradient;
+  gradient[y.id()] = dy ? dy : Tensor::full(y.shape(), 1, y.dtype());
+  while (!records_.empty()) {
+    const Record r = std::move(records_.back());
+    records_.pop_back();
+    Tensors flowing;
+    bool any = false;
+    for (const Tensor& o : r.out) {
+      const auto found = gradient.find(o.id());
+      flowing.push_back(found == gradient.end() ? Tensor{} : found->second);
+      if (found == gradient.end()) continue;
+      any = true;
+      if (!targets.contains(o.id())) gradient.erase(found);  // complete: no earlier record adds to it
+    }
+    if (!any) continue;
+    GradCall call{r.in, r.out, r.attrs, flowing, {}};
+    for (const Tensor& t : r.in) call.need.push_back(t && live.contains(t.id()));
+    if (std::find(call.need.begin(), call.need.end(), true) == call.need.end()) continue;
+    check(r.op->grad != no_gradient, "backward: {} has no gradient", r.op->name);
+    const Tensors dx = r.op->grad(call);
+    internal_check(dx.size() == r.in.size(), "backward: {} returned {} gradients for {} inputs", r.op->name, dx.size(),
+                   r.in.size());
+    for (size_t i = 0; i < dx.size(); ++i) {
+      if (!dx[i] || !call.need[i]) continue;
+      internal_check(dx[i].shape() == r.in[i].shape(), "backward: {} gave {} as the gradient of {}", r.op->name, dx[i],
+                     r.in[i]);
+      Tensor& slot = gradient[r.in[i].id()];
+      slot = slot ? querent::add(slot, dx[i]) : dx[i];
+    }
+  }
+  Tensors result;
+  for (const Tensor& t : wanted) {
+    const auto it = gradient.find(t.id());
+    result.push_back(it == gradient.end() ? Tensor{} : it->second);
+  }
+  return result;
+}
+
+Gradients Tape::backward(const Tensor& loss, const ParamSet& wanted) {
+  const Tensors dp = backward(loss, {}, wanted.tensors);
+  const DType dtype = wanted.tensors.empty() ? DType::f32 : wanted.tensors[0].dtype();
+  Gradients g{wanted, Tensor::zeros({wanted.total}, dtype)};
+  for (size_t i = 0; i < dp.size(); ++i) {
+    if (dp[i]) g[wanted.tensors[i]].copy_from(dp[i]);
+  }
+  return g;
+}
+
+Tensor Gradients::operator[](const Tensor& parameter) const {
+  for (size_t i = 0; i < params.tensors.size(); ++i) {
+    if (params.tensors[i].id() != parameter.id()) continue;
+    return flat.batch(params.offsets[i], parameter.numel()).reshaped(parameter.shape());
+  }
+  fail("gradients: {} is not in the set", parameter);
+}
+
+}  // namespace querent

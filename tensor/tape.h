@@ -1,0 +1,62 @@
+// Recording and backward. A tape is already in order: walking it backwards needs no graph and no sort.
+#pragma once
+#include <unordered_set>
+
+#include "tensor/run.h"
+
+namespace querent {
+
+// Parameters and where each lies in one flat buffer (offsets in elements).
+struct ParamSet {
+  Tensors tensors;
+  std::vector<int64_t> offsets;
+  int64_t total = 0;
+  Tensor flat;  // the arena itself, f32 [total], when the set is contiguous in it; else none
+};
+
+// Gradients of a ParamSet: one flat buffer with the same offsets. Parameters the loss does not reach have zeros.
+struct Gradients {
+  ParamSet params;
+  Tensor flat;                                       // [total]
+  Tensor operator[](const Tensor& parameter) const;  // a view; Error when it is not in the set
+};
+
+// While a Tape lives it is the current tape of its thread: run() appends what leads from parameters or watched tensors.
+class Tape {
+ public:
+  Tape();
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+  static Tape* current();
+
+  void watch(const Tensor& t) { tracked_.insert(t.id()); }
+  void add(Record record);
+  size_t size() const { return records_.size(); }
+
+  // Consumes the tape. `loss` has one element; d(loss)/d(p) for each wanted parameter. Nothing is computed on paths
+  // that lead to no wanted tensor.
+  Gradients backward(const Tensor& loss, const ParamSet& wanted);
+  // The same for any tensors, with upstream gradient `dy` (shape of y; none means 1). Results are in the order of
+  // `wanted`; "none" where y does not depend on it.
+  Tensors backward(const Tensor& y, const Tensor& dy, Inputs wanted);
+
+ private:
+  std::vector<Record> records_;
+  std::unordered_set<uint64_t> tracked_;
+  Tape* before_;
+};
+
+// While one lives, nothing is recorded on a tape of this thread.
+class NoTape {
+ public:
+  NoTape();
+  ~NoTape();
+  NoTape(const NoTape&) = delete;
+  NoTape& operator=(const NoTape&) = delete;
+
+ private:
+  Tape* before_;
+};
+
+}  // namespace querent
