@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include "tensor/rng.h"
+
+#include <doctest/doctest.h>
 
 TEST_SUITE_BEGIN("rng_test");
 using namespace querent;
