@@ -1,0 +1,72 @@
+// What the user asked for: one struct for all verbs, filled by app/cli.cpp from flags and an optional TOML file.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace querent::app {
+
+struct Options {
+  std::string verb;  // "run", "data check", ...
+  std::string command_line;
+  // every verb
+  uint64_t seed = 1;
+  int threads = 0;  // 0: all cores
+  std::string out;
+  bool json = false, quiet = false, no_color = false;
+  // data
+  std::string data;  // a CSV, a folder or an idx file
+  std::string layout = "auto";
+  std::string task = "seg";          // seg | cls
+  std::vector<std::string> classes;  // keep these, in this order
+  std::vector<std::string> merge;    // new=old1+old2
+  std::vector<std::string> exclude;  // drop these labels
+  int64_t size = 128;
+  double val_fraction = 0.1, test_fraction = 0.2;
+  int64_t limit = 0;  // use at most so many images (0: all)
+  // model
+  std::string model;  // unet | vgg16 | vgg16_bn | resnet18; empty: by task
+  int64_t width = 0;  // channels of the first stage; 0: the preset's
+  int64_t depth = 4;
+  double dropout = -1;  // < 0: the preset's
+  std::string weights;
+  // training
+  int64_t steps = 0;  // optimizer steps a round; 0: the preset's
+  int64_t batch = 0;
+  double lr = 0;
+  double weight_decay = 1e-4;
+  bool no_augment = false, keep_weights = false;  // keep_weights: continue from the last round instead of from scratch
+  bool resume = false, force = false;
+  // active learning
+  std::vector<std::string> strategies;
+  int64_t seeds = 3;
+  int64_t start = 0, budget = 0;   // labels at the start and at the end; 0: the preset's
+  double growth = 2;               // each round multiplies the labels by this
+  int64_t mc = 0;                  // MC-dropout passes T
+  int64_t pool_limit = 0;          // score at most so many pool images a round
+  int64_t patience = 0;            // stop after so many rounds without improvement on validation; 0: never
+  std::string reduction = "mean";  // seg: how pixel scores become an image score
+  // predict, eval
+  bool uncertainty = false;
+  // data phantom
+  int64_t count = 0;
+  // explain
+  std::string subject;
+};
+
+// Parses argv. Returns an exit code in `exit_code` and false when there is nothing to run (--help, bad usage).
+bool parse_command_line(int argc, char** argv, Options& options, int& exit_code);
+
+// The verbs; each returns a process exit code (0 done, 1 failed, 2 bad input, 3 data problems, 130 stopped).
+int demo(Options options);
+int run_experiment(Options options);
+int train(Options options);
+int eval(const Options& options);
+int predict(const Options& options);
+int report(const Options& options);
+int doctor(const Options& options);
+int explain(const Options& options);
+int data_check(const Options& options);
+int data_phantom(const Options& options);
+
+}  // namespace querent::app
