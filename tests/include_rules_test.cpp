@@ -42,13 +42,13 @@ std::vector<std::string> lines_of(const fs::path& file) {
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   return lines;
 }
-std::string relative(const fs::path& file) { return fs::relative(file, root).generic_string(); }
+std::string path_of(const fs::path& file) { return fs::relative(file, root).generic_string(); }
 
 }  // namespace
 
 TEST_CASE("folders include only what lies below them") {
   for (const fs::path& file : sources()) {
-    const std::string path = relative(file), folder = path.substr(0, path.find('/'));
+    const std::string path = path_of(file), folder = path.substr(0, path.find('/'));
     const auto rule = may_include.find(folder);
     for (const std::string& line : lines_of(file)) {
       if (!line.starts_with("#include")) continue;
@@ -74,7 +74,7 @@ TEST_CASE("folders include only what lies below them") {
 
 TEST_CASE("no file is longer than a person can hold in mind") {
   std::vector<std::pair<size_t, std::string>> sizes;
-  for (const fs::path& file : sources()) sizes.emplace_back(lines_of(file).size(), relative(file));
+  for (const fs::path& file : sources()) sizes.emplace_back(lines_of(file).size(), path_of(file));
   std::sort(sizes.rbegin(), sizes.rend());
   for (const auto& [lines, path] : sizes) CHECK_MESSAGE(lines <= 500, path, " has ", lines, " lines");
   std::string largest;
