@@ -21,6 +21,8 @@
 
 namespace querent {
 // clang-format off: one line per file of tensor/ops
-CUDA_KERNEL(matmul)
+CUDA_KERNEL(add)
+CUDA_KERNEL(sub) CUDA_KERNEL(mul) CUDA_KERNEL(div) CUDA_KERNEL(bias_add) CUDA_KERNEL(scale) CUDA_KERNEL(matmul)
+    CUDA_KERNEL(sum) CUDA_KERNEL(mean) CUDA_KERNEL(broadcast_to) CUDA_KERNEL(reshape)
 // clang-format on
 }  // namespace querent

@@ -4,10 +4,14 @@
 namespace querent {
 
 // clang-format off: one line per file of tensor/ops
+extern const Op add_op, sub_op, mul_op, div_op, bias_add_op, scale_op;
 extern const Op matmul_op;
+extern const Op sum_op, mean_op, broadcast_to_op;
+extern const Op reshape_op;
 
 static const Op* const all_ops[] = {
-    &matmul_op,
+    &add_op,    &sub_op, &mul_op,  &div_op,          &bias_add_op, &scale_op,
+    &matmul_op, &sum_op, &mean_op, &broadcast_to_op, &reshape_op,
 };
 // clang-format on
 

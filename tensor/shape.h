@@ -1,4 +1,4 @@
-// The sizes of a tensor's axes, outermost first. At most six axes; a scalar has none.
+// The sizes of a tensor's axes, outermost first. At most six axes; a scalar has none. Also used for lists of axes.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -27,7 +27,6 @@ class Shape {
   }
   void push_back(int64_t size) {
     check(rank_ < max_rank, "shape: at most {} axes are supported", max_rank);
-    check(size >= 0, "shape: axis {} has negative size {}", rank_, size);
     sizes_[static_cast<size_t>(rank_++)] = size;
   }
   const int64_t* begin() const { return sizes_.data(); }

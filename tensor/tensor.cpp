@@ -38,6 +38,7 @@ DryRun::~DryRun() { dry_run = before_; }
 bool DryRun::active() { return dry_run; }
 
 Tensor Tensor::make(Shape shape, DType dtype, Device device) {
+  for (const int64_t size : shape) check(size >= 0, "tensor: {} has a negative size", shape);
   Tensor t;
   t.body_ = std::make_shared<Body>();
   t.body_->shape = shape;

@@ -83,16 +83,16 @@ std::vector<Case> cases() {
 
 }  // namespace
 
-constinit const Op matmul_op{.name = "matmul",
-                             .formula = "y[m,n] = sum_k a[m,k] b[k,n]",
-                             .inputs = {{"a", "[M,K]"}, {"b", "[K,N]"}},
-                             .outputs = {{"y", "[M,N]"}},
-                             .infer = infer,
-                             .cost = cost,
-                             .grad = grad,
-                             .keep = {"a", "b"},
-                             .kernel = {.ref = ref, .cpu = nullptr, .cuda = cuda::matmul},
-                             .cases = cases};
+extern constinit const Op matmul_op{.name = "matmul",
+                                    .formula = "y[m,n] = sum_k a[m,k] b[k,n]",
+                                    .inputs = {{"a", "[M,K]"}, {"b", "[K,N]"}},
+                                    .outputs = {{"y", "[M,N]"}},
+                                    .infer = infer,
+                                    .cost = cost,
+                                    .grad = grad,
+                                    .keep = {"a", "b"},
+                                    .kernel = {.ref = ref, .cpu = nullptr, .cuda = cuda::matmul},
+                                    .cases = cases};
 
 Tensor matmul(const Tensor& a, const Tensor& b, const MatmulAttrs& attrs) { return run(matmul_op, {a, b}, attrs)[0]; }
 
