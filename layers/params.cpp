@@ -1,0 +1,130 @@
+#include "layers/params.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "layers/init.h"
+#include "layers/layout.h"
+#include "tensor/rng.h"
+
+namespace querent {
+namespace {
+
+constexpr int64_t arena_step = 16;  // elements: each parameter starts on a 64-byte boundary in f32
+
+// A ParamSet of these tensors; `flat` is set if they lie side by side in `arena`, which starts at element `first`.
+ParamSet subset(const ParamSet& all, const std::vector<size_t>& chosen) {
+  ParamSet set;
+  if (chosen.empty()) return set;
+  const bool neighbours = chosen.back() - chosen.front() + 1 == chosen.size();
+  const int64_t first = all.offsets[chosen.front()];
+  for (const size_t i : chosen) {
+    const int64_t numel = all.tensors[i].numel();
+    set.tensors.push_back(all.tensors[i]);
+    set.offsets.push_back(neighbours ? all.offsets[i] - first : set.total);
+    set.total = set.offsets.back() + (numel + arena_step - 1) / arena_step * arena_step;
+  }
+  if (neighbours && all.flat) set.flat = all.flat.batch(first, set.total);
+  return set;
+}
+
+}  // namespace
+
+std::string Scope::full(std::string_view name) const {
+  return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
+}
+Scope Scope::sub(std::string_view name) const { return Scope(params_, full(name)); }
+int64_t Scope::site() const { return static_cast<int64_t>(hash_name(path_) >> 1); }
+DType Scope::dtype() const { return params_->dtype_; }
+
+Tensor Scope::parameter(std::string_view name, const Shape& shape, const Init& init, FileLayout layout) const {
+  internal_check(!params_->set_.flat, "params: '{}' is added after all() fixed the arena", full(name));
+  Tensor t = Tensor::empty(shape, params_->dtype_, params_->device_);
+  t.as_parameter(full(name));
+  const Shape file = file_shape(shape, layout);
+  initialise(t, init, file.rank() > 1 ? file[1] : 1, Rng(params_->seed_).fork(t.name()).key());
+  params_->add({t, layout, true, false});
+  return t;
+}
+
+Tensor Scope::buffer(std::string_view name, const Shape& shape, double value, DType dtype, bool optional) const {
+  Tensor t = Tensor::full(shape, value, dtype, params_->device_);
+  t.named(full(name));
+  params_->add({t, {}, false, optional});
+  params_->buffers_.push_back(t);
+  return t;
+}
+
+Params::Params(Device device, uint64_t seed, DType dtype) : device_(device), seed_(seed), dtype_(dtype) {
+  check(dtype == DType::f32 || dtype == DType::f64, "params: parameters are f32 or f64, not {}", dtype);
+}
+
+void Params::add(Entry entry) {
+  const auto [at, is_new] = index_.emplace(entry.tensor.name(), entries_.size());
+  internal_check(is_new, "params: the name '{}' is used twice", at->first);
+  entries_.push_back(std::move(entry));
+}
+
+const Params::Entry* Params::entry(std::string_view name) const {
+  const auto it = index_.find(name);
+  return it == index_.end() ? nullptr : &entries_[it->second];
+}
+
+const ParamSet& Params::all() const {
+  if (set_.flat) return set_;
+  for (const Entry& e : entries_) {
+    if (!e.trainable) continue;
+    set_.tensors.push_back(e.tensor);
+    set_.offsets.push_back(set_.total);
+    set_.total += (e.tensor.numel() + arena_step - 1) / arena_step * arena_step;
+  }
+  if (DryRun::active()) {
+    set_.flat = Tensor::empty({set_.total}, dtype_, device_);
+    return set_;
+  }
+  const size_t size = dtype_size(dtype_);
+  const std::shared_ptr<Storage> arena = Storage::allocate(static_cast<size_t>(set_.total) * size, device_);
+  set_.flat = Tensor::on(arena, 0, {set_.total}, dtype_);
+  set_.flat.fill(0);
+  for (size_t i = 0; i < set_.tensors.size(); ++i) {
+    const Tensor& t = set_.tensors[i];
+    set_.flat.batch(set_.offsets[i], t.numel()).reshaped(t.shape()).copy_from(t);
+    t.rebind(arena, static_cast<size_t>(set_.offsets[i]) * size);
+  }
+  return set_;
+}
+
+ParamSet Params::under(std::string_view prefix) const {
+  std::vector<size_t> chosen;
+  const ParamSet& set = all();
+  for (size_t i = 0; i < set.tensors.size(); ++i) {
+    if (set.tensors[i].name().starts_with(prefix)) chosen.push_back(i);
+  }
+  check(!chosen.empty(), "params: no parameter's name starts with '{}'", prefix);
+  return subset(set, chosen);
+}
+
+int64_t Params::count() const {
+  int64_t n = 0;
+  for (const Entry& e : entries_) n += e.trainable ? e.tensor.numel() : 0;
+  return n;
+}
+
+Tensor Params::find(std::string_view name) const {
+  const Entry* e = entry(name);
+  return e ? e->tensor : Tensor{};
+}
+
+std::vector<std::string> Params::names() const {
+  std::vector<std::string> out;
+  for (const Entry& e : entries_) out.push_back(e.tensor.name());
+  return out;
+}
+
+Shape Params::file_shape(std::string_view name) const {
+  const Entry* e = entry(name);
+  check(e != nullptr, "params: there is no '{}'", name);
+  return querent::file_shape(e->tensor.shape(), e->layout);
+}
+
+}  // namespace querent

@@ -1,0 +1,19 @@
+#include "layers/pass.h"
+
+#include <vector>
+
+#include "tensor/rng.h"
+
+namespace querent {
+
+Tensor make_streams(uint64_t seed, std::span<const int64_t> ids, int64_t draw) {
+  std::vector<int64_t> rows;
+  rows.reserve(2 * ids.size());
+  for (const int64_t id : ids) {
+    rows.push_back(static_cast<int64_t>(mix_key(seed, static_cast<uint64_t>(id))));
+    rows.push_back(draw);
+  }
+  return Tensor::from(std::span<const int64_t>(rows), {static_cast<int64_t>(ids.size()), 2});
+}
+
+}  // namespace querent

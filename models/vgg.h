@@ -1,0 +1,41 @@
+// VGG16 (Simonyan and Zisserman 2015), with and without batch norm, under torchvision's names.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "layers/conv.h"
+#include "layers/dropout.h"
+#include "layers/linear.h"
+#include "layers/norm.h"
+#include "models/output.h"
+
+namespace querent {
+
+struct VggOptions {
+  int64_t in_channels = 1, classes = 2;
+  int64_t width = 64;  // channels of the first block; later ones have 2, 4, 8 and 8 times as many
+  int64_t fc = 4096;   // units of the two hidden linear layers
+  double dropout = 0.5;
+  bool batch_norm = false;
+  bool log_var = false;  // a second output layer for the log-variance of the logits
+};
+
+struct Vgg16 {
+  VggOptions options;
+  struct Stage {
+    std::optional<Conv2d> conv;  // none: a 2x2 max-pool
+    std::optional<BatchNorm2d> norm;
+  };
+  std::vector<Stage> features;
+  Linear fc1, fc2, fc3;  // classifier.0, .3, .6
+  Dropout drop1, drop2;  // classifier.2, .5
+  std::optional<Linear> log_var;
+
+  Vgg16(const Scope& s, const VggOptions& options);
+  // x [N,H,W,in_channels], H and W at least 32 -> [N,classes]
+  Output operator()(const Tensor& x, const Pass& pass) const { return head(trunk(x, pass), pass); }
+  Tensors trunk(const Tensor& x, const Pass& pass) const;  // all before the first dropout: [N,fc]
+  Output head(const Tensors& hidden, const Pass& pass) const;
+};
+
+}  // namespace querent
