@@ -58,9 +58,9 @@ struct Options {
 bool parse_command_line(int argc, char** argv, Options& options, int& exit_code);
 
 // The verbs; each returns a process exit code (0 done, 1 failed, 2 bad input, 3 data problems, 130 stopped).
-int demo(Options options);
-int run_experiment(Options options);
-int train(Options options);
+int demo(const Options& options);
+int run_experiment(const Options& options);
+int train(const Options& options);
 int eval(const Options& options);
 int predict(const Options& options);
 int report(const Options& options);

@@ -10,7 +10,9 @@ using namespace querent::test;
 
 namespace {
 
-Tensor normal_like(const Tensor& t, Rng rng) { return draw({t.shape(), Sample::normal}, Arg{}, DType::f64, rng); }
+Tensor normal_like(const Tensor& t, Rng rng) {
+  return draw_sample({t.shape(), Sample::normal}, Arg{}, DType::f64, rng);
+}
 double dot(const Tensor& a, const Tensor& b) {
   const std::vector<double> x = a.host_f64(), y = b.host_f64();
   double s = 0;

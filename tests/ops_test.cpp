@@ -1,8 +1,10 @@
 // Walks the op table: a new row is tested here the moment it exists.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstring>
 
+#include "tensor/run.h"
 #include "tests/op_samples.h"
 
 TEST_SUITE_BEGIN("ops_test");
@@ -15,29 +17,9 @@ bool same_bytes(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
-// Bound on the rounding of an f32 kernel: K+8 roundings per element, each at most eps of the largest result, where K is
-// the number of operations the op's cost states per result element.
-double tolerance(const Op& op, const Case& c, const Tensors& in, const Tensors& results, double largest) {
-  double elements = 1;
-  for (const Tensor& t : results) elements = std::max(elements, static_cast<double>(t.numel()));
-  const double operations = op.cost(in, c.attrs).flops / elements;
-  return (operations + 8) * 0x1p-24 * largest;
-}
-
-void compare_with_f64(const Op& op, const Case& c, const Tensors& f32, const Tensors& f64) {
-  const Tensors in = draw_inputs(op, c, DType::f64);
-  REQUIRE(f32.size() == f64.size());
-  for (size_t i = 0; i < f32.size(); ++i) {
-    if (f32[i].dtype() == DType::bf16) continue;  // conversions have a test of their own
-    const std::vector<double> a = f32[i].host_f64(), b = f64[i].host_f64();
-    double largest = 0, worst = 0;
-    for (size_t k = 0; k < a.size(); ++k) {
-      largest = std::max(largest, std::abs(b[k]));
-      worst = std::isnan(a[k]) ? INFINITY : std::max(worst, std::abs(a[k] - b[k]));
-    }
-    CHECK_MESSAGE(worst <= tolerance(op, c, in, f64, largest), op.name, " / ", c.name, ": result ", i, " is off by ",
-                  worst, " of ", largest);
-  }
+void compare_with_f64(const Op& op, const Case& c) {
+  const double ratio = error_over_bound(op, c, run_case(op, c, DType::f32), run_case(op, c, DType::f64));
+  CHECK_MESSAGE(ratio <= 1, op.name, " / ", c.name, ": the error is ", ratio, " times its bound");
 }
 
 }  // namespace
@@ -79,7 +61,7 @@ TEST_CASE("reference kernels: f32 agrees with f64, every element is written, not
   const size_t before = guard_violations();
   for_each_good_case([&](const Op& op, const Case& c) {
     const ReferenceKernels reference;
-    compare_with_f64(op, c, run_case(op, c, DType::f32), run_case(op, c, DType::f64));
+    compare_with_f64(op, c);
     CHECK_MESSAGE(guard_violations() == before, op.name, " / ", c.name, " wrote outside its output");
   });
   set_memory_debug(false);
@@ -90,7 +72,7 @@ TEST_CASE("fast CPU kernels agree with the f64 reference") {
   const size_t before = guard_violations();
   for_each_good_case([&](const Op& op, const Case& c) {
     if (!op.kernel.cpu) return;
-    compare_with_f64(op, c, run_case(op, c, DType::f32), run_case(op, c, DType::f64));
+    compare_with_f64(op, c);
     CHECK_MESSAGE(guard_violations() == before, op.name, " / ", c.name, " wrote outside its output");
   });
   set_memory_debug(false);

@@ -1,0 +1,30 @@
+#include "app/stop.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+namespace querent::app {
+namespace {
+
+volatile std::sig_atomic_t interrupts = 0;
+
+void on_signal(int) {
+  if (interrupts) _exit(130);
+  interrupts = 1;
+  constexpr char message[] = "\nstopping at the next safe point (again to stop now)\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, message, sizeof message - 1);
+}
+
+}  // namespace
+
+void watch_for_interrupts() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+bool interrupted() { return interrupts != 0; }
+bool should_stop(const std::string& run_folder) {
+  return interrupts != 0 || (!run_folder.empty() && access((run_folder + "/STOP").c_str(), F_OK) == 0);
+}
+
+}  // namespace querent::app

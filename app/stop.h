@@ -1,0 +1,12 @@
+// Ctrl-C once: stop at the next safe point. Twice: stop now.
+#pragma once
+#include <string>
+
+namespace querent::app {
+
+void watch_for_interrupts();
+bool interrupted();
+// True when the user interrupted or a file named STOP lies in the run folder.
+bool should_stop(const std::string& run_folder);
+
+}  // namespace querent::app

@@ -1,0 +1,100 @@
+#include "tensor/selftest.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/run.h"
+
+namespace querent {
+namespace {
+const Arg& argument(const Op& op, size_t i) { return op.inputs[std::min(i, op.inputs.size() - 1)]; }
+}  // namespace
+
+Tensor draw_sample(const Sample& s, const Arg& arg, DType dtype, Rng rng) {
+  if (s.fill == Sample::none) return {};
+  const auto n = static_cast<size_t>(s.shape.numel());
+  if (s.fill == Sample::index || s.fill == Sample::streams) {
+    std::vector<int64_t> v(n);
+    for (int64_t& x : v) x = s.fill == Sample::index ? rng.below(static_cast<int64_t>(s.scale)) : int64_t{rng.next()};
+    const Tensor t = Tensor::from(v, s.shape);
+    return arg.axes.starts_with("u8") ? t.cast(DType::u8) : t;
+  }
+  std::vector<double> v(n);
+  for (size_t i = 0; i < n; ++i) {
+    switch (s.fill) {
+      case Sample::uniform:
+        v[i] = s.shift + s.scale * rng.uniform();
+        break;
+      case Sample::away_from_zero: {
+        const double x = rng.normal();
+        v[i] = x + (x < 0 ? -0.1 : 0.1);
+        break;
+      }
+      case Sample::distinct:
+        v[i] = 0.05 * (static_cast<double>(i) - static_cast<double>(n) / 2);
+        break;
+      case Sample::zeros:
+        v[i] = 0;
+        break;
+      default:
+        v[i] = s.shift + s.scale * rng.normal();
+    }
+  }
+  if (s.fill == Sample::distinct) rng.shuffle(v);
+  for (double& x : v) x = static_cast<double>(static_cast<float>(x));
+  return Tensor::from(v, s.shape, dtype);
+}
+
+Tensors draw_inputs(const Op& op, const Case& c, DType dtype, uint64_t seed) {
+  Tensors in;
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    in.push_back(draw_sample(c.in[i], argument(op, i), dtype, Rng(seed).fork(op.name).fork(c.name).fork(i)));
+  }
+  return in;
+}
+
+Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed) {
+  const Tensors in = draw_inputs(op, c, dtype, seed);
+  Tensors results = run(op, in, c.attrs);
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (in[i] && argument(op, i).is(Arg::mutated)) results.push_back(in[i]);
+  }
+  return results;
+}
+
+double error_over_bound(const Op& op, const Case& c, const Tensors& f32, const Tensors& f64) {
+  internal_check(f32.size() == f64.size(), "selftest: {} returned {} and {} results", op.name, f32.size(), f64.size());
+  double elements = 1, ratio = 0;
+  for (const Tensor& t : f64) elements = std::max(elements, static_cast<double>(t.numel()));
+  const double roundings = op.cost(draw_inputs(op, c, DType::f64), c.attrs).flops / elements + 8;
+  for (size_t i = 0; i < f32.size(); ++i) {
+    if (f32[i].dtype() == DType::bf16) continue;  // rounded on purpose; conversion has a test of its own
+    const std::vector<double> a = f32[i].host_f64(), b = f64[i].host_f64();
+    double largest = 0, worst = 0;
+    for (size_t k = 0; k < a.size(); ++k) {
+      largest = std::max(largest, std::abs(b[k]));
+      if (a[k] == b[k]) continue;
+      worst = std::isnan(a[k]) ? INFINITY : std::max(worst, std::abs(a[k] - b[k]));
+    }
+    if (worst > 0) ratio = std::max(ratio, largest > 0 ? worst / (roundings * 0x1p-24 * largest) : INFINITY);
+  }
+  return ratio;
+}
+
+SelfTest self_test() {
+  SelfTest t;
+  for (const Op* op : op_table()) {
+    t.fast_kernels += op->kernel.cpu != nullptr;
+    for (const Case& c : op->cases()) {
+      if (!c.throws.empty()) continue;
+      ++t.cases;
+      const double ratio = error_over_bound(*op, c, run_case(*op, c, DType::f32), run_case(*op, c, DType::f64));
+      if (!(ratio > t.worst)) continue;
+      t.worst = ratio;
+      t.worst_case = text("{} / {}", op->name, c.name);
+    }
+  }
+  return t;
+}
+
+}  // namespace querent

@@ -1,0 +1,30 @@
+// Does every op compute right on this machine? Draws inputs for the cases of the op table and compares kernels with the
+// f64 reference. Used by the tests and by `querent doctor`.
+#pragma once
+#include <string>
+
+#include "tensor/op.h"
+#include "tensor/rng.h"
+
+namespace querent {
+
+// Values for one input of a case: drawn in f64 and rounded to f32, so that both precisions see equal values.
+Tensor draw_sample(const Sample& s, const Arg& arg, DType dtype, Rng rng);
+Tensors draw_inputs(const Op& op, const Case& c, DType dtype, uint64_t seed = 1);
+
+// Runs the case and returns everything it wrote: the outputs, then the inputs it mutated.
+Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed = 1);
+
+// Largest error of f32 results against f64 ones, as a share of the bound on the rounding of an f32 kernel: K+8
+// roundings per element, each at most eps of the largest result, K being the operations that the op's cost states per
+// result element. At most 1 is right; NaN counts as infinite.
+double error_over_bound(const Op& op, const Case& c, const Tensors& f32, const Tensors& f64);
+
+struct SelfTest {
+  int64_t cases = 0, fast_kernels = 0;
+  double worst = 0;        // largest error_over_bound
+  std::string worst_case;  // "conv2d / stride 2"
+};
+SelfTest self_test();
+
+}  // namespace querent
