@@ -29,6 +29,7 @@ const std::map<std::string, std::set<std::string>> may_include = {
 std::vector<fs::path> sources() {
   std::vector<fs::path> files;
   for (const char* folder : {"tensor", "cuda", "data", "layers", "models", "al", "audit", "app", "tests", "bench"}) {
+    if (!fs::is_directory(root / folder)) continue;
     for (const auto& f : fs::recursive_directory_iterator(root / folder)) {
       const std::string ext = f.path().extension();
       if (ext == ".h" || ext == ".cpp" || ext == ".cu" || ext == ".cuh") files.push_back(f.path());
