@@ -11,6 +11,7 @@
 #include "layers/conv.h"
 #include "layers/linear.h"
 #include "layers/tensor_file.h"
+#include "tensor/rng.h"
 #include "tensor/safetensors.h"
 
 using namespace querent;
@@ -134,6 +135,25 @@ TEST_CASE("hostile safetensors headers are refused") {
   CHECK_THROWS_AS(SafetensorsReader(file.path), Error);
   write(std::string("\2\0\0\0\0\0\0\0{}", 10));
   CHECK(SafetensorsReader(file.path).entries().empty());
+}
+
+TEST_CASE("damaged headers are parsed or refused, never worse") {
+  const std::string json =
+      R"({"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"I64","shape":[],"data_offsets":[24,32]}})";
+  Rng rng(1);
+  int refused = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::string damaged = json;
+    for (int64_t n = 1 + rng.below(3); n > 0; --n) {
+      damaged[static_cast<size_t>(rng.below(static_cast<int64_t>(damaged.size())))] = static_cast<char>(rng.below(256));
+    }
+    try {
+      parse_safetensors_header(damaged, 32, "f");
+    } catch (const Error& e) {
+      refused += e.kind() == ErrorKind::bad_input;
+    }
+  }
+  CHECK(refused > 2000);
 }
 
 TEST_CASE("tensors of every element type survive a file") {
