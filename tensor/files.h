@@ -1,0 +1,25 @@
+// Whole files: read with a bound, written so that a reader sees the old file or the whole new one, and hashed.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace querent {
+
+// Writes `bytes` under a temporary name in the same folder, fsyncs it, renames it onto `path` and fsyncs the folder.
+// The folder must exist. On any failure (disk full, read-only, no folder) nothing is left behind and the Error names
+// the file, the bytes and the fix. Safe from several threads.
+void write_atomically(const std::filesystem::path& path, std::string_view bytes);
+
+// The content of a file; an Error when it is missing, unreadable, a folder, or longer than max_bytes.
+std::string read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 30);
+
+// Creates the folder and its parents when they do not exist; an Error when that is impossible.
+void make_folder(const std::filesystem::path& path);
+
+// SHA-256 (FIPS 180-4) as 64 lower-case hexadecimal digits.
+std::string sha256_hex(std::string_view bytes);
+std::string sha256_file(const std::filesystem::path& path);  // reads in blocks: any file size
+
+}  // namespace querent
