@@ -20,9 +20,12 @@
 #endif
 
 namespace querent {
-// clang-format off: one line per file of tensor/ops
-CUDA_KERNEL(add)
-CUDA_KERNEL(sub) CUDA_KERNEL(mul) CUDA_KERNEL(div) CUDA_KERNEL(bias_add) CUDA_KERNEL(scale) CUDA_KERNEL(matmul)
-    CUDA_KERNEL(sum) CUDA_KERNEL(mean) CUDA_KERNEL(broadcast_to) CUDA_KERNEL(reshape)
+// One line per file of tensor/ops.
+// clang-format off
+CUDA_KERNEL(add) CUDA_KERNEL(sub) CUDA_KERNEL(mul) CUDA_KERNEL(div) CUDA_KERNEL(bias_add) CUDA_KERNEL(scale)
+CUDA_KERNEL(conv2d) CUDA_KERNEL(conv2d_grad_input) CUDA_KERNEL(conv2d_grad_weight)
+CUDA_KERNEL(matmul)
+CUDA_KERNEL(sum) CUDA_KERNEL(mean) CUDA_KERNEL(broadcast_to)
+CUDA_KERNEL(reshape)
 // clang-format on
 }  // namespace querent
