@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""The same phases in PyTorch, for bench/run.sh: one JSON line.
+
+    python3 bench/models_torch.py unet train 8 128 16 --threads 2 --repeats 5 --mode channels_last
+Modes: eager | channels_last | compile. Same architectures, shapes, loss and optimizer as bench/models.cpp.
+"""
+import argparse
+import json
+import resource
+import statistics
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def double_conv(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True),
+                         nn.Conv2d(o, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
+
+
+class UNet(nn.Module):
+    def __init__(self, w, depth=4, p=0.2):
+        super().__init__()
+        c = [w << i for i in range(depth + 1)]
+        self.inc = double_conv(1, c[0])
+        self.down = nn.ModuleList(double_conv(c[i], c[i + 1]) for i in range(depth))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(c[i + 1], c[i], 2, stride=2) for i in reversed(range(depth)))
+        self.conv = nn.ModuleList(double_conv(2 * c[i], c[i]) for i in reversed(range(depth)))
+        self.outc = nn.Conv2d(c[0], 1, 1)
+        self.drop = nn.Dropout(p)
+
+    def forward(self, x):
+        skips = [self.inc(x)]
+        for i, d in enumerate(self.down):
+            y = d(F.max_pool2d(skips[-1], 2))
+            skips.append(self.drop(y) if i >= len(self.down) - 2 else y)
+        y = skips.pop()
+        for i, (up, conv) in enumerate(zip(self.up, self.conv)):
+            y = conv(torch.cat([skips.pop(), up(y)], 1))
+            y = self.drop(y) if i < 2 else y
+        return self.outc(y)
+
+
+class Block(nn.Module):
+    def __init__(self, i, o, s):
+        super().__init__()
+        self.c1, self.b1 = nn.Conv2d(i, o, 3, s, 1, bias=False), nn.BatchNorm2d(o)
+        self.c2, self.b2 = nn.Conv2d(o, o, 3, 1, 1, bias=False), nn.BatchNorm2d(o)
+        self.d = nn.Sequential(nn.Conv2d(i, o, 1, s, bias=False), nn.BatchNorm2d(o)) if s > 1 or i != o else nn.Identity()
+
+    def forward(self, x):
+        return F.relu(self.b2(self.c2(F.relu(self.b1(self.c1(x))))) + self.d(x))
+
+
+class ResNet18(nn.Module):
+    def __init__(self, w, p=0.2):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.layers = nn.Sequential(Block(w, w, 1), Block(w, w, 1), Block(w, 2 * w, 2), Block(2 * w, 2 * w, 1),
+                                    Block(2 * w, 4 * w, 2), Block(4 * w, 4 * w, 1), Block(4 * w, 8 * w, 2), Block(8 * w, 8 * w, 1))
+        self.drop, self.fc = nn.Dropout(p), nn.Linear(8 * w, 2)
+
+    def forward(self, x):
+        return self.fc(self.drop(self.layers(self.stem(x)).mean((2, 3))))
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("model"), a.add_argument("phase")
+    for n in ("batch", "size", "width"):
+        a.add_argument(n, type=int)
+    a.add_argument("--threads", type=int, default=2), a.add_argument("--repeats", type=int, default=5)
+    a.add_argument("--mode", default="channels_last")
+    a = a.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(1)
+    net = UNet(a.width) if a.model == "unet" else ResNet18(a.width)
+    x = torch.randn(a.batch, 1, a.size, a.size)
+    if a.mode != "eager":
+        net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    run = torch.compile(net) if a.mode == "compile" else net
+    target = (torch.arange(a.batch * a.size * a.size) % 3 == 0).float().view(a.batch, 1, a.size, a.size)
+    labels = torch.arange(a.batch) % 2
+    opt = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
+
+    def step():
+        if a.phase == "infer":
+            with torch.inference_mode():
+                net.eval()
+                y = run(x)
+                return torch.sigmoid(y) if a.model == "unet" else torch.softmax(y, 1)
+        if a.phase == "mc":
+            with torch.inference_mode():
+                net.eval()
+                for m in net.modules():
+                    if isinstance(m, nn.Dropout):
+                        m.train()
+                return sum(torch.sigmoid(run(x)) if a.model == "unet" else torch.softmax(run(x), 1) for _ in range(20)) / 20
+        net.train()
+        opt.zero_grad(set_to_none=True)
+        y = run(x)
+        if a.model == "unet":
+            p = torch.sigmoid(y)
+            dice = 1 - (2 * (p * target).sum((1, 2, 3)) + 1) / (p.sum((1, 2, 3)) + target.sum((1, 2, 3)) + 1)
+            loss = F.binary_cross_entropy_with_logits(y, target) + dice.mean()
+        else:
+            loss = F.cross_entropy(y, labels)
+        loss.backward()
+        opt.step()
+
+    step(), step()
+    ms = []
+    for _ in range(a.repeats):
+        t = time.perf_counter()
+        step()
+        ms.append(1000 * (time.perf_counter() - t))
+    print(json.dumps({"model": a.model, "phase": a.phase, "batch": a.batch, "size": a.size, "width": a.width,
+                      "threads": a.threads, "mode": a.mode, "torch": torch.__version__, "ms": statistics.median(ms),
+                      "ms_min": min(ms), "ms_max": max(ms),
+                      "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+if __name__ == "__main__":
+    main()
