@@ -1,12 +1,8 @@
 #include "tensor/safetensors.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -15,6 +11,7 @@
 #include <utility>
 
 #include "tensor/error.h"
+#include "tensor/files.h"
 
 namespace querent {
 namespace {
@@ -139,24 +136,6 @@ std::vector<Out> numbers(const std::vector<std::byte>& raw, const std::string& d
   return out;
 }
 
-// Temporary name in the same folder, fsync, rename: a reader sees the old file or the whole new one.
-void write_file_atomic(const std::filesystem::path& path, const std::string& content) {
-  const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
-  const auto give_up = [&](const char* what) {
-    const std::string reason = std::strerror(errno);
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    fail("{}: cannot {} the file ({}); check the folder and the free space", path.string(), what, reason);
-  };
-  std::FILE* file = std::fopen(temporary.c_str(), "wb");
-  if (!file) give_up("create");
-  const bool written = std::fwrite(content.data(), 1, content.size(), file) == content.size() &&
-                       std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;
-  const bool closed = std::fclose(file) == 0;
-  if (!written || !closed) give_up("write");
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) give_up("rename");
-}
-
 }  // namespace
 
 uint64_t safetensors_element_size(std::string_view dtype) {
@@ -258,7 +237,7 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
   for (const SafetensorsItem& item : items) {
     out.append(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size());
   }
-  write_file_atomic(path, out);
+  write_atomically(path, out);
 }
 
 }  // namespace querent
