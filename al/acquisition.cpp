@@ -95,6 +95,20 @@ size_t edits(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// Breaks a paragraph into lines of at most 96 characters, each indented by two.
+std::string wrapped(std::string_view paragraph) {
+  std::istringstream words{std::string(paragraph)};
+  std::string out, line = " ", word;
+  while (words >> word) {
+    if (line.size() + 1 + word.size() > 98) {
+      out += line + "\n";
+      line = " ";
+    }
+    line += " " + word;
+  }
+  return out + line + "\n";
+}
+
 std::string three_digits(double v) {
   std::ostringstream os;
   os.setf(std::ios::fixed);
@@ -200,12 +214,12 @@ std::string reason(const Strategy& s, const Score& r) {
   std::string out = std::string(s.name) + " " + three_digits(r.value);
   std::string parts;
   for (const auto& [name, value] : r.parts)
-    if (r.parts.size() > 1 || name != s.name) parts += (parts.empty() ? "" : ", ") + name + " " + three_digits(value);
+    if (value != r.value) parts += (parts.empty() ? "" : ", ") + name + " " + three_digits(value);
   return parts.empty() ? out : out + " (" + parts + ")";
 }
 
 std::string explain(const Strategy& s) {
-  std::string out = text("{}\n  score   {}\n  source  {}\n  {}\n", s.name, s.formula, s.source, s.doc);
+  std::string out = text("{}\n  score   {}\n  source  {}\n", s.name, s.formula, s.source) + wrapped(s.doc);
   if (s.needs.several_passes) out += "  Needs several stochastic passes (dropout active).\n";
   if (s.needs.log_variance) out += "  Needs a model with a log-variance head.\n";
   // Four passes, P(disease) in each; s = log sigma^2 of the logit.

@@ -127,6 +127,9 @@ TEST_CASE("the pool survives JSON, and a forged file is refused") {
   std::string forged = json;
   forged.replace(forged.find("labelled"), 8, "test");  // a labelled case turned into a test case
   CHECK_THROWS_WITH_AS(Pool::from_json(forged), doctest::Contains("has round 2"), Error);
+  std::string twice = json;  // two cases asked at the same place
+  twice.replace(twice.find("\"order\":1"), 9, "\"order\":0");
+  CHECK_THROWS_WITH_AS(Pool::from_json(twice), doctest::Contains("and order 0"), Error);
 }
 
 TEST_CASE("the simulated oracle answers from the truth and counts the cost") {

@@ -86,22 +86,30 @@ Variance sampled_variance(const Site& s, std::span<const double> noise) {
     double* mean = inner.data() + t * s.C;
     std::fill(sum_square.begin(), sum_square.end(), 0.0);
     for (int64_t i = 0; i < S; ++i) {
-      std::fill(q.begin(), q.end(), 0.0);
-      for (int64_t l = 0; l < s.L; ++l) {  // one sigmoid = softmax of {0, f}
+      const auto noisy = [&](int64_t l) {
         const auto at = static_cast<size_t>(t * s.L + l);
-        q[static_cast<size_t>(s.L == 1 ? 1 : l)] =
-            s.logit[at] + std::sqrt(s.variance[at]) * noise[static_cast<size_t>(i * s.L + l)];
+        return s.logit[at] + std::sqrt(s.variance[at]) * noise[static_cast<size_t>(i * s.L + l)];
+      };
+      if (s.L == 1) {  // one sigmoid
+        q[1] = 1 / (1 + std::exp(-noisy(0)));
+        q[0] = 1 - q[1];
+      } else {
+        for (int64_t l = 0; l < s.L; ++l) q[static_cast<size_t>(l)] = noisy(l);
+        const double top = *std::max_element(q.begin(), q.end());
+        double total = 0;
+        for (double& v : q) total += v = std::exp(v - top);
+        for (double& v : q) v /= total;
       }
-      const double top = *std::max_element(q.begin(), q.end());
-      double total = 0;
-      for (double& v : q) total += v = std::exp(v - top);
       for (size_t c = 0; c < C; ++c) {
-        mean[c] += q[c] / total / static_cast<double>(S);
-        sum_square[c] += q[c] / total * (q[c] / total) / static_cast<double>(S);
+        mean[c] += q[c];
+        sum_square[c] += q[c] * q[c];
       }
     }
-    for (size_t c = 0; c < C; ++c)
-      r.aleatoric += std::max(0.0, sum_square[c] - mean[c] * mean[c]) / static_cast<double>(s.T * s.C);
+    for (size_t c = 0; c < C; ++c) {
+      mean[c] /= static_cast<double>(S);
+      r.aleatoric +=
+          std::max(0.0, sum_square[c] / static_cast<double>(S) - mean[c] * mean[c]) / static_cast<double>(s.T * s.C);
+    }
   }
   for (int64_t c = 0; c < s.C; ++c)
     r.epistemic += predictive_variance(column(inner, s.T, s.C, c)).epistemic / static_cast<double>(s.C);
