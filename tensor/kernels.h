@@ -27,5 +27,14 @@ CUDA_KERNEL(conv2d) CUDA_KERNEL(conv2d_grad_input) CUDA_KERNEL(conv2d_grad_weigh
 CUDA_KERNEL(matmul)
 CUDA_KERNEL(sum) CUDA_KERNEL(mean) CUDA_KERNEL(broadcast_to)
 CUDA_KERNEL(reshape)
+CUDA_KERNEL(relu) CUDA_KERNEL(leaky_relu) CUDA_KERNEL(sigmoid) CUDA_KERNEL(tanh) CUDA_KERNEL(exp)
+CUDA_KERNEL(log) CUDA_KERNEL(softplus) CUDA_KERNEL(square) CUDA_KERNEL(sqrt)
+CUDA_KERNEL(relu_grad) CUDA_KERNEL(leaky_relu_grad) CUDA_KERNEL(sigmoid_grad) CUDA_KERNEL(tanh_grad) CUDA_KERNEL(exp_grad)
+CUDA_KERNEL(log_grad) CUDA_KERNEL(softplus_grad) CUDA_KERNEL(square_grad) CUDA_KERNEL(sqrt_grad)
+CUDA_KERNEL(softmax) CUDA_KERNEL(log_softmax) CUDA_KERNEL(softmax_grad) CUDA_KERNEL(log_softmax_grad)
+CUDA_KERNEL(batch_norm_train) CUDA_KERNEL(batch_norm_grad) CUDA_KERNEL(batch_norm_eval) CUDA_KERNEL(batch_norm_eval_grad)
+CUDA_KERNEL(update_running_stats)
+CUDA_KERNEL(instance_norm) CUDA_KERNEL(instance_norm_grad)
+CUDA_KERNEL(dropout)
 // clang-format on
 }  // namespace querent

@@ -9,6 +9,14 @@ extern const Op conv2d_op, conv2d_grad_input_op, conv2d_grad_weight_op;
 extern const Op matmul_op;
 extern const Op sum_op, mean_op, broadcast_to_op;
 extern const Op reshape_op;
+extern const Op relu_op, leaky_relu_op, sigmoid_op, tanh_op, exp_op, log_op, softplus_op, square_op, sqrt_op;
+extern const Op relu_grad_op, leaky_relu_grad_op, sigmoid_grad_op, tanh_grad_op, exp_grad_op, log_grad_op,
+    softplus_grad_op, square_grad_op, sqrt_grad_op;
+extern const Op softmax_op, log_softmax_op, softmax_grad_op, log_softmax_grad_op;
+extern const Op batch_norm_train_op, batch_norm_grad_op, batch_norm_eval_op, batch_norm_eval_grad_op;
+extern const Op update_running_stats_op;
+extern const Op instance_norm_op, instance_norm_grad_op;
+extern const Op dropout_op;
 
 static const Op* const all_ops[] = {
     &add_op, &sub_op, &mul_op, &div_op, &bias_add_op, &scale_op,
@@ -16,6 +24,14 @@ static const Op* const all_ops[] = {
     &matmul_op,
     &sum_op, &mean_op, &broadcast_to_op,
     &reshape_op,
+    &relu_op, &leaky_relu_op, &sigmoid_op, &tanh_op, &exp_op, &log_op, &softplus_op, &square_op, &sqrt_op,
+    &relu_grad_op, &leaky_relu_grad_op, &sigmoid_grad_op, &tanh_grad_op, &exp_grad_op, &log_grad_op, &softplus_grad_op,
+    &square_grad_op, &sqrt_grad_op,
+    &softmax_op, &log_softmax_op, &softmax_grad_op, &log_softmax_grad_op,
+    &batch_norm_train_op, &batch_norm_grad_op, &batch_norm_eval_op, &batch_norm_eval_grad_op,
+    &update_running_stats_op,
+    &instance_norm_op, &instance_norm_grad_op,
+    &dropout_op,
 };
 // clang-format on
 

@@ -36,7 +36,7 @@ Tensor concat(const Tensors& parts, int64_t axis = -1);
 Tensor reshape(const Tensor& x, const Shape& shape);  // recorded; one -1 is not allowed: say the size
 // ---- copy.cpp
 Tensor cast(const Tensor& x, DType to);
-// ---- norm.cpp: batch_norm.cpp, instance_norm.cpp.  x is [N,H,W,C] or [N,C]; gamma, beta [C]
+// ---- batch_norm.cpp, running_stats.cpp, instance_norm.cpp.  x is [N,H,W,C] or [N,C]; gamma, beta [C]
 struct NormResult {
   Tensor y, mean, var;  // var is the biased variance; [C] for batch norm, [N,C] for instance norm
 };

@@ -43,6 +43,22 @@ constexpr uint64_t mix_key(uint64_t a, uint64_t b) {
   return (uint64_t{r[1]} << 32) | r[0];
 }
 
+// The random words of one layer for one row: block `block` of the row's stream (key, counter) at `site`, which names
+// the layer. Philox key = key; Philox counter = {block, site low, counter low, counter high ^ site high}.
+constexpr PhiloxCounter stream_block(int64_t key, int64_t counter, int64_t site, int64_t block) {
+  const auto low = [](int64_t v) { return static_cast<uint32_t>(static_cast<uint64_t>(v)); };
+  const auto high = [](int64_t v) { return static_cast<uint32_t>(static_cast<uint64_t>(v) >> 32); };
+  return philox({low(block), low(site), low(counter), high(counter) ^ high(site)}, {low(key), high(key)});
+}
+// Standard normal number `element` of the same stream by Box-Muller: words (0,1) of block element/4 give elements 0 and
+// 1 (cosine and sine), words (2,3) elements 2 and 3.
+inline double stream_normal(int64_t key, int64_t counter, int64_t site, int64_t element) {
+  const PhiloxCounter words = stream_block(key, counter, site, element / 4);
+  const auto pair = static_cast<size_t>(element % 4 / 2) * 2;
+  const double u = (words[pair] + 1.0) * 0x1p-32, angle = 6.283185307179586476925 * (words[pair + 1] * 0x1p-32);
+  return std::sqrt(-2.0 * std::log(u)) * (element % 2 ? std::sin(angle) : std::cos(angle));
+}
+
 // A sequential reader of one Philox stream, for code that draws a few numbers in order (augmentation, shuffles, initial
 // weights). Copying an Rng copies its position; its whole state is (key, position).
 class Rng {
