@@ -1,0 +1,56 @@
+// One model being trained on whatever is labelled so far, asked for predictions and for its doubts.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "al/experiment.h"
+#include "data/loader.h"
+#include "layers/optim.h"
+#include "layers/params.h"
+#include "models/bayes.h"
+#include "models/model.h"
+
+namespace querent::al {
+
+struct TrainOptions {
+  int64_t steps = 150, batch = 8;
+  double lr = 1e-3, weight_decay = 1e-4;
+  bool augment = true;
+  uint64_t key = 0;              // order of images, augmentation and dropout are functions of (key, step)
+  std::string checkpoint;        // file to continue from and to write now and then; empty: none
+  double checkpoint_every = 30;  // seconds
+};
+struct TrainHooks {
+  std::function<void(int64_t step, double loss)> step = [](int64_t, double) {};
+  std::function<bool()> stop = [] { return false; };
+};
+
+class Learner {
+ public:
+  // A freshly initialised network for `classes` classes (segmentation: 1). Weights are a function of `seed`.
+  Learner(const ModelOptions& model, uint64_t seed);
+
+  // AdamW, cosine decay after a short warm-up, for options.steps steps of options.batch images drawn from `cases` epoch
+  // by epoch. Continues from options.checkpoint when that file exists. Returns false when hooks.stop() asked to stop;
+  // then the checkpoint is written first.
+  bool train(const Loader& loader, std::span<const int64_t> cases, const TrainOptions& options,
+             const TrainHooks& hooks);
+
+  // Probabilities of one deterministic pass, case by case: [C] for classifiers (C = 1 becomes {1-p, p}), [H*W] for
+  // segmenters.
+  std::vector<std::vector<float>> predict(const Loader& loader, std::span<const int64_t> cases) const;
+
+  const Model& model() const { return model_; }
+  Params& params() { return *params_; }
+  void save(const std::string& path, const std::map<std::string, std::string>& metadata) const;
+  void load(const std::string& path);
+
+ private:
+  void save_checkpoint(const std::string& path, const Optimizer& optimizer, const TrainOptions& options) const;
+  std::unique_ptr<Params> params_;
+  Model model_;
+};
+
+}  // namespace querent::al

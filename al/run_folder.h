@@ -1,0 +1,48 @@
+// What a run leaves on disk, and how it finds its way back after being stopped. All files are replaced atomically.
+//
+//   OUT/config.json          what determines the results; another configuration may not be mixed in
+//   OUT/manifest.jsonl       every case with its split and the sha256 of its files
+//   OUT/units/*.json         one per finished unit
+//   OUT/queries/*.csv        what was asked after each round, with scores and reasons
+//   OUT/weights/*.safetensors
+//   OUT/metrics.jsonl        one line per unit, in the order of the experiment
+//   OUT/results.json, results.csv
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "al/experiment.h"
+#include "data/manifest.h"
+
+namespace querent::al {
+
+class RunFolder {
+ public:
+  // Creates or reopens the folder. Errors: it holds a run with another configuration (named), or cannot be written.
+  RunFolder(std::string path, const ExperimentConfig& config);
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  std::string weights(const std::string& name) const { return file("weights/" + name + ".safetensors"); }
+  std::string checkpoint() const { return file("checkpoint.safetensors"); }  // of the unit under way
+
+  bool has_unit(const std::string& name) const;
+  nlohmann::json read_unit(const std::string& name) const;
+  void write_unit(const std::string& name, const nlohmann::json& unit) const;  // also removes the checkpoint
+
+  void write_json(const std::string& name, const nlohmann::json& j) const;
+  void write_text(const std::string& name, const std::string& text) const;
+
+ private:
+  std::string path_;
+};
+
+// results.json, results.csv, metrics.jsonl and queries/ from the units that exist so far, in the order of the experiment.
+void write_results(const RunFolder& folder, const ExperimentConfig& config, const Dataset& dataset,
+                   const std::vector<std::string>& unit_names);
+
+nlohmann::json to_json(const Point& p);
+Point point_from_json(const nlohmann::json& j);
+
+}  // namespace querent::al

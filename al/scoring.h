@@ -1,0 +1,31 @@
+// Asking the network what it does not know: T stochastic passes over candidates, turned into scores by a strategy.
+#pragma once
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "al/acquisition.h"
+#include "al/learner.h"
+
+namespace querent::al {
+
+struct ScoringOptions {
+  int64_t passes = 10;   // T
+  uint64_t seed = 0;     // dropout masks are functions of (seed, case, pass)
+  ScoreOptions score;
+  std::function<void(int64_t done, int64_t total)> progress = [](int64_t, int64_t) {};
+  std::function<bool()> stop = [] { return false; };
+};
+
+// One score per candidate, in their order; shorter when options.stop() asked to stop. Memory is bounded by one batch.
+std::vector<Score> score_candidates(const Learner& learner, const Loader& loader, const Strategy& strategy,
+                                    std::span<const int64_t> candidates, const ScoringOptions& options);
+
+// The raw passes of one case, for pictures: p, logit, log_variance, each [T, C] or [T, H*W].
+struct CasePasses {
+  std::vector<float> p, logit, log_variance;
+};
+std::vector<CasePasses> stochastic_passes(const Learner& learner, const Loader& loader, std::span<const int64_t> cases,
+                                          int64_t passes, uint64_t seed);
+
+}  // namespace querent::al
