@@ -24,6 +24,7 @@ namespace querent {
 // clang-format off
 CUDA_KERNEL(add) CUDA_KERNEL(sub) CUDA_KERNEL(mul) CUDA_KERNEL(div) CUDA_KERNEL(bias_add) CUDA_KERNEL(scale)
 CUDA_KERNEL(conv2d) CUDA_KERNEL(conv2d_grad_input) CUDA_KERNEL(conv2d_grad_weight)
+CPU_KERNEL(conv2d) CPU_KERNEL(conv2d_grad_input) CPU_KERNEL(conv2d_grad_weight) CPU_KERNEL(conv_transpose2d)
 CUDA_KERNEL(matmul)
 CUDA_KERNEL(sum) CUDA_KERNEL(mean) CUDA_KERNEL(broadcast_to)
 CUDA_KERNEL(reshape)

@@ -267,7 +267,7 @@ extern constinit const Op conv2d_op{
     .cost = cost,
     .grad = grad,
     .keep = {"x", "w"},
-    .kernel = {.ref = ref, .cpu = nullptr, .cuda = cuda::conv2d},
+    .kernel = {.ref = ref, .cpu = cpu::conv2d, .cuda = cuda::conv2d},
     .cases = cases};
 
 extern constinit const Op conv2d_grad_input_op{
@@ -279,7 +279,7 @@ extern constinit const Op conv2d_grad_input_op{
     .cost = cost_input,
     .grad = grad_input,
     .keep = {"dy", "w"},
-    .kernel = {.ref = ref_input, .cpu = nullptr, .cuda = cuda::conv2d_grad_input},
+    .kernel = {.ref = ref_input, .cpu = cpu::conv2d_grad_input, .cuda = cuda::conv2d_grad_input},
     .cases = cases_input};
 
 extern constinit const Op conv2d_grad_weight_op{
@@ -291,7 +291,7 @@ extern constinit const Op conv2d_grad_weight_op{
     .cost = cost_weight,
     .grad = grad_weight,
     .keep = {"x", "dy"},
-    .kernel = {.ref = ref_weight, .cpu = nullptr, .cuda = cuda::conv2d_grad_weight},
+    .kernel = {.ref = ref_weight, .cpu = cpu::conv2d_grad_weight, .cuda = cuda::conv2d_grad_weight},
     .cases = cases_weight};
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dAttrs& a) {

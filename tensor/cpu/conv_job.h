@@ -1,0 +1,46 @@
+// Geometry of one convolution on the CPU, in the form that serves all directions. Plain numbers, no SIMD.
+//
+// A tap is one position of the filter. Output position (i, j) reads input position (i*stride + tap.row, j*stride +
+// tap.col), zero outside the image. A forward convolution is one job. The gradient in x with stride s is s*s jobs, one
+// for each phase of the output grid, each with the taps that reach that phase; a transposed convolution is the same.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "tensor/op_attrs.h"
+
+namespace querent::cpu {
+
+struct Tap {
+  int64_t row, col;
+  int64_t weight;  // offset of this tap's weights in w
+};
+
+struct ConvJob {
+  // Input [N,H,W,x_channels], of which channels x_first .. x_first+in are read.
+  const float* x;
+  int64_t n, h, w, x_channels, x_first, in;
+  int64_t stride_h, stride_w;
+  // Output [N,y_h,y_w,y_channels]; positions (i,j) < (rows,cols) go to row i*step_h+base_h, column j*step_w+base_w,
+  // channels y_first .. y_first+out.
+  float* y;
+  int64_t rows, cols, y_h, y_w, y_channels, y_first, out;
+  int64_t step_h = 1, step_w = 1, base_h = 0, base_w = 0;
+  // The weight of tap t from input channel c to output channel o is weights[t.weight + o*w_out + c*w_in].
+  const float* weights;
+  int64_t w_out, w_in;
+  std::vector<Tap> taps;
+  const float* bias = nullptr;  // [out]
+};
+// Every output element is written by one thread, adding taps and channels in the same order whatever the thread count.
+void run_conv(const ConvJob& job);
+
+struct ConvWeightJob {
+  const float *x, *dy;
+  float* dw;  // [O,Kh,Kw,C/groups]
+  int64_t n, h, w, c, oh, ow, o, kh, kw;
+  Conv2dAttrs a;
+};
+void run_conv_weight(const ConvWeightJob& job);
+
+}  // namespace querent::cpu
