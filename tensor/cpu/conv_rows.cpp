@@ -12,8 +12,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
 #include "tensor/cpu/conv_job.h"
 
 HWY_BEFORE_NAMESPACE();
