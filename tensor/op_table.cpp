@@ -6,6 +6,14 @@ namespace querent {
 // clang-format off
 extern const Op add_op, sub_op, mul_op, div_op, bias_add_op, scale_op;
 extern const Op conv2d_op, conv2d_grad_input_op, conv2d_grad_weight_op;
+extern const Op conv_transpose2d_op;
+extern const Op pad_op, crop_op;
+extern const Op concat_op;
+extern const Op cast_op;
+extern const Op max_pool2d_op, max_pool2d_grad_op, avg_pool2d_op, avg_pool2d_grad_op;
+extern const Op adaptive_avg_pool2d_op, adaptive_avg_pool2d_grad_op;
+extern const Op upsample_nearest_op, upsample_nearest_grad_op;
+extern const Op upsample_bilinear_op, upsample_bilinear_grad_op;
 extern const Op matmul_op;
 extern const Op sum_op, mean_op, broadcast_to_op;
 extern const Op reshape_op;
@@ -21,6 +29,14 @@ extern const Op dropout_op;
 static const Op* const all_ops[] = {
     &add_op, &sub_op, &mul_op, &div_op, &bias_add_op, &scale_op,
     &conv2d_op, &conv2d_grad_input_op, &conv2d_grad_weight_op,
+    &conv_transpose2d_op,
+    &pad_op, &crop_op,
+    &concat_op,
+    &cast_op,
+    &max_pool2d_op, &max_pool2d_grad_op, &avg_pool2d_op, &avg_pool2d_grad_op,
+    &adaptive_avg_pool2d_op, &adaptive_avg_pool2d_grad_op,
+    &upsample_nearest_op, &upsample_nearest_grad_op,
+    &upsample_bilinear_op, &upsample_bilinear_grad_op,
     &matmul_op,
     &sum_op, &mean_op, &broadcast_to_op,
     &reshape_op,
