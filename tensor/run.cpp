@@ -13,9 +13,13 @@ thread_local bool reference_only = false;
 
 KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out) {
   if (DryRun::active()) return KernelKind::none;
-  const auto uses_f64 = [](const Tensor& t) { return t && t.dtype() == DType::f64; };
-  const bool wide = std::any_of(in.begin(), in.end(), uses_f64) || std::any_of(out.begin(), out.end(), uses_f64);
-  return op.kernel.cpu && !reference_only && !wide ? KernelKind::cpu : KernelKind::ref;
+  // The fast kernels compute in f32: some tensor must be f32 and none f64.
+  const auto uses = [&](DType t) {
+    const auto is_t = [&](const Tensor& x) { return x && x.dtype() == t; };
+    return std::any_of(in.begin(), in.end(), is_t) || std::any_of(out.begin(), out.end(), is_t);
+  };
+  const bool fast = op.kernel.cpu && !reference_only && uses(DType::f32) && !uses(DType::f64);
+  return fast ? KernelKind::cpu : KernelKind::ref;
 }
 }  // namespace
 

@@ -184,7 +184,7 @@ extern constinit const Op batch_norm_train_op{
     .cost = cost_train,
     .grad = grad_train,
     .keep = {"x", "gamma", "mean", "var"},
-    .kernel = {.ref = ref_train, .cpu = nullptr, .cuda = cuda::batch_norm_train},
+    .kernel = {.ref = ref_train, .cpu = cpu::batch_norm_train, .cuda = cuda::batch_norm_train},
     .cases = cases_train};
 extern constinit const Op batch_norm_grad_op{
     .name = "batch_norm_grad",
@@ -195,7 +195,7 @@ extern constinit const Op batch_norm_grad_op{
     .cost = cost_grad,
     .grad = no_gradient,
     .keep = {},
-    .kernel = {.ref = ref_grad<true>, .cpu = nullptr, .cuda = cuda::batch_norm_grad},
+    .kernel = {.ref = ref_grad<true>, .cpu = cpu::batch_norm_grad, .cuda = cuda::batch_norm_grad},
     .cases = cases_grad};
 extern constinit const Op batch_norm_eval_op{
     .name = "batch_norm_eval",
@@ -210,7 +210,7 @@ extern constinit const Op batch_norm_eval_op{
     .cost = cost_eval,
     .grad = grad_eval,
     .keep = {"x", "gamma", "mean", "var"},
-    .kernel = {.ref = ref_eval, .cpu = nullptr, .cuda = cuda::batch_norm_eval},
+    .kernel = {.ref = ref_eval, .cpu = cpu::batch_norm_eval, .cuda = cuda::batch_norm_eval},
     .cases = cases_eval};
 extern constinit const Op batch_norm_eval_grad_op{
     .name = "batch_norm_eval_grad",

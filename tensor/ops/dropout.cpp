@@ -72,7 +72,7 @@ extern constinit const Op dropout_op{.name = "dropout",
                                      .cost = cost,
                                      .grad = grad,
                                      .keep = {"streams"},
-                                     .kernel = {.ref = ref, .cpu = nullptr, .cuda = cuda::dropout},
+                                     .kernel = {.ref = ref, .cpu = cpu::dropout, .cuda = cuda::dropout},
                                      .cases = cases};
 
 Tensor dropout(const Tensor& x, const Tensor& streams, const DropoutAttrs& a) {

@@ -142,11 +142,11 @@ constexpr Op grad_row(std::string_view name, std::string_view formula, Kernel* c
 
 }  // namespace
 
-extern constinit const Op relu_op = forward_row<Relu, relu_grad_op>("relu", "y = max(x, 0)", nullptr, cuda::relu);
+extern constinit const Op relu_op = forward_row<Relu, relu_grad_op>("relu", "y = max(x, 0)", cpu::relu, cuda::relu);
 extern constinit const Op leaky_relu_op =
-    forward_row<LeakyRelu, leaky_relu_grad_op>("leaky_relu", "y = x < 0 ? slope x : x", nullptr, cuda::leaky_relu);
+    forward_row<LeakyRelu, leaky_relu_grad_op>("leaky_relu", "y = x < 0 ? slope x : x", cpu::leaky_relu, cuda::leaky_relu);
 extern constinit const Op sigmoid_op =
-    forward_row<Sigmoid, sigmoid_grad_op>("sigmoid", "y = 1 / (1 + e^-x)", nullptr, cuda::sigmoid);
+    forward_row<Sigmoid, sigmoid_grad_op>("sigmoid", "y = 1 / (1 + e^-x)", cpu::sigmoid, cuda::sigmoid);
 extern constinit const Op tanh_op = forward_row<Tanh, tanh_grad_op>("tanh", "y = tanh x", nullptr, cuda::tanh);
 extern constinit const Op exp_op = forward_row<Exp, exp_grad_op>("exp", "y = e^x", nullptr, cuda::exp);
 extern constinit const Op log_op = forward_row<Log, log_grad_op>("log", "y = ln x", nullptr, cuda::log);
@@ -155,12 +155,12 @@ extern constinit const Op softplus_op =
 extern constinit const Op square_op = forward_row<Square, square_grad_op>("square", "y = x^2", nullptr, cuda::square);
 extern constinit const Op sqrt_op = forward_row<Sqrt, sqrt_grad_op>("sqrt", "y = sqrt x", nullptr, cuda::sqrt);
 
-extern constinit const Op relu_grad_op = grad_row<Relu>("relu_grad", "dx = y > 0 ? dy : 0", nullptr, cuda::relu_grad);
+extern constinit const Op relu_grad_op = grad_row<Relu>("relu_grad", "dx = y > 0 ? dy : 0", cpu::relu_grad, cuda::relu_grad);
 extern constinit const Op leaky_relu_grad_op =
-    grad_row<LeakyRelu>("leaky_relu_grad", "dx = x > 0 ? dy : slope dy", nullptr, cuda::leaky_relu_grad);
+    grad_row<LeakyRelu>("leaky_relu_grad", "dx = x > 0 ? dy : slope dy", cpu::leaky_relu_grad, cuda::leaky_relu_grad);
 extern constinit const Op sigmoid_grad_op =
-    grad_row<Sigmoid>("sigmoid_grad", "dx = dy y (1 - y)", nullptr, cuda::sigmoid_grad);
-extern constinit const Op tanh_grad_op = grad_row<Tanh>("tanh_grad", "dx = dy (1 - y^2)", nullptr, cuda::tanh_grad);
+    grad_row<Sigmoid>("sigmoid_grad", "dx = dy y (1 - y)", cpu::sigmoid_grad, cuda::sigmoid_grad);
+extern constinit const Op tanh_grad_op = grad_row<Tanh>("tanh_grad", "dx = dy (1 - y^2)", cpu::tanh_grad, cuda::tanh_grad);
 extern constinit const Op exp_grad_op = grad_row<Exp>("exp_grad", "dx = dy y", nullptr, cuda::exp_grad);
 extern constinit const Op log_grad_op = grad_row<Log>("log_grad", "dx = dy / x", nullptr, cuda::log_grad);
 extern constinit const Op softplus_grad_op =

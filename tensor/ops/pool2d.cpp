@@ -5,6 +5,7 @@
 
 #include "tensor/kernels.h"
 #include "tensor/ops.h"
+#include "tensor/pool_attrs.h"
 #include "tensor/run.h"
 #include "tensor/visit.h"
 
@@ -76,11 +77,6 @@ Tensors grad_max(const GradCall& g) {
   return {max_pool2d_grad(g.dy[0], g.out[1], g.in[0].shape(), g.attrs.as<Pool2dAttrs>())};
 }
 
-struct PoolGradAttrs {
-  Pool2dAttrs pool;
-  Shape x;
-  void fields(FieldVisitor& v) const { pool.fields(v), v.field("x", x); }
-};
 std::vector<TensorSpec> infer_grad(std::string_view op, Inputs in, const PoolGradAttrs& a) {
   const DryRun dry;  // a tensor of x's shape for the checks, without bytes
   const Shape y = pooled(op, Tensor::empty(a.x), a.pool);
@@ -202,7 +198,7 @@ extern constinit const Op max_pool2d_op{.name = "max_pool2d",
                                         .cost = cost_max,
                                         .grad = grad_max,
                                         .keep = {"argmax"},
-                                        .kernel = {.ref = ref_max, .cpu = nullptr, .cuda = cuda::max_pool2d},
+                                        .kernel = {.ref = ref_max, .cpu = cpu::max_pool2d, .cuda = cuda::max_pool2d},
                                         .cases = cases_max};
 extern constinit const Op max_pool2d_grad_op{
     .name = "max_pool2d_grad",
@@ -213,7 +209,7 @@ extern constinit const Op max_pool2d_grad_op{
     .cost = cost_max_grad,
     .grad = no_gradient,
     .keep = {},
-    .kernel = {.ref = ref_max_grad, .cpu = nullptr, .cuda = cuda::max_pool2d_grad},
+    .kernel = {.ref = ref_max_grad, .cpu = cpu::max_pool2d_grad, .cuda = cuda::max_pool2d_grad},
     .cases = cases_max_grad};
 extern constinit const Op avg_pool2d_op{.name = "avg_pool2d",
                                         .formula = "y[n,i,j,c] = mean_{u,v} x[n, i*s+u-p, j*s+v-p, c]",

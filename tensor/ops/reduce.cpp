@@ -161,7 +161,7 @@ extern constinit const Op sum_op{.name = "sum",
                                  .cost = cost_reduce,
                                  .grad = grad_sum,
                                  .keep = {},
-                                 .kernel = {.ref = ref_reduce<false>, .cpu = nullptr, .cuda = cuda::sum},
+                                 .kernel = {.ref = ref_reduce<false>, .cpu = cpu::sum, .cuda = cuda::sum},
                                  .cases = cases_reduce};
 
 extern constinit const Op mean_op{.name = "mean",
@@ -172,7 +172,7 @@ extern constinit const Op mean_op{.name = "mean",
                                   .cost = cost_reduce,
                                   .grad = grad_mean,
                                   .keep = {},
-                                  .kernel = {.ref = ref_reduce<true>, .cpu = nullptr, .cuda = cuda::mean},
+                                  .kernel = {.ref = ref_reduce<true>, .cpu = cpu::mean, .cuda = cuda::mean},
                                   .cases = cases_reduce};
 
 extern constinit const Op broadcast_to_op{.name = "broadcast_to",

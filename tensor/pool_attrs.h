@@ -1,0 +1,13 @@
+// Attributes of the gradients of pooling, shared by the rows and their kernels.
+#pragma once
+#include "tensor/op_attrs.h"
+
+namespace querent {
+
+struct PoolGradAttrs {
+  Pool2dAttrs pool;
+  Shape x;  // of the pooled image
+  void fields(FieldVisitor& v) const { pool.fields(v), v.field("x", x); }
+};
+
+}  // namespace querent
