@@ -1,5 +1,6 @@
 // A decoded picture: rows top to bottom, channels interleaved, 8 or 16 bits widened to float in [0,1].
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

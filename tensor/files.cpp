@@ -121,7 +121,7 @@ void write_atomically(const fs::path& path, std::string_view bytes) {
     fail("{}: cannot write {} bytes ({}); {}", path.string(), bytes.size(), std::strerror(error), fix_for(error));
   };
   {
-    Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (file.get() < 0 || !write_all(file.get(), bytes) || ::fsync(file.get()) != 0 || !file.close()) give_up(errno);
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);

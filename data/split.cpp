@@ -1,0 +1,130 @@
+#include "data/split.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "tensor/error.h"
+#include "tensor/rng.h"
+
+namespace querent::data {
+namespace {
+
+constexpr std::array<const char*, 2> held_out = {"test", "val"};
+
+struct Patient {
+  std::string key, label;
+  std::vector<size_t> cases;
+  std::string split;
+};
+
+// Deals the first patients of a shuffled class to `split` until its share of cases is as near to `target` as it gets.
+void deal(std::vector<Patient*>& free, const char* split, double target, bool at_least_one) {
+  double have = 0;
+  std::vector<Patient*> rest;
+  for (Patient* p : free) {
+    const auto size = static_cast<double>(p->cases.size());
+    const bool nearer = std::abs(have + size - target) < std::abs(have - target);
+    if (target > 0 && (nearer || (at_least_one && have == 0))) {
+      p->split = split;
+      have += size;
+    } else {
+      rest.push_back(p);
+    }
+  }
+  free = std::move(rest);
+}
+
+}  // namespace
+
+void split_dataset(Dataset& d, const SplitOptions& o) {
+  check(o.val >= 0 && o.test >= 0 && o.val + o.test < 1,
+        "split: val {} and test {} must not be negative and leave something to train on", o.val, o.test);
+  std::map<std::string, Patient> patients;  // sorted by name: the order of the cases has no influence
+  for (size_t i = 0; i < d.cases.size(); ++i) {
+    const Case& c = d.cases[i];
+    Patient& p = patients[patient_key(c)];
+    p.key = patient_key(c);
+    p.cases.push_back(i);
+    if (p.label.empty() || (!c.label.empty() && c.label < p.label)) p.label = c.label;
+    if (!c.split.empty() && p.split.empty()) p.split = c.split;
+  }
+  std::map<std::string, std::vector<Patient*>> free;  // by class
+  std::map<std::string, int64_t> cases, patients_of;
+  std::array<bool, 2> is_given = {false, false};
+  bool train_given = false;
+  for (auto& [key, p] : patients) {
+    cases[p.label] += static_cast<int64_t>(p.cases.size());
+    ++patients_of[p.label];
+    for (size_t s = 0; s < held_out.size(); ++s) is_given[s] |= p.split == held_out[s];
+    train_given |= p.split == "train";
+    if (p.split.empty()) free[p.label].push_back(&p);
+  }
+  const bool all_given = free.empty();
+  if (all_given) {  // a table with train and test only: validation is taken from train
+    for (auto& [key, p] : patients) {
+      if (p.split == "train") free[p.label].push_back(&p);
+    }
+    is_given[0] = true;  // no test split is made up where the table gives every case a place
+  }
+  for (auto& [label, list] : free) {
+    Rng rng = Rng(o.seed).fork("split").fork(label);
+    rng.shuffle(list);
+    int64_t here = 0;
+    for (const Patient* p : list) here += static_cast<int64_t>(p->cases.size());
+    const std::array<double, 2> fraction = {o.test, o.val};
+    for (size_t s = 0; s < held_out.size(); ++s) {
+      if (is_given[s]) continue;
+      const auto base = static_cast<double>(all_given || train_given ? here : cases[label]);
+      deal(list, held_out[s], fraction[s] * base, patients_of[label] >= 3);
+    }
+    for (Patient* p : list) p->split = "train";
+  }
+  for (const auto& [key, p] : patients) {
+    for (const size_t i : p.cases) {
+      if (d.cases[i].split.empty() || (all_given && d.cases[i].split == "train" && p.split == "val"))
+        d.cases[i].split = p.split;
+    }
+  }
+  check_no_leak(d);
+}
+
+std::vector<Leak> find_leaks(const Dataset& d) {
+  std::vector<Leak> leaks;
+  std::unordered_map<std::string, const Case*> patients, images;
+  std::unordered_set<std::string> told;
+  const auto look = [&](auto& seen, const std::string& key, const Case& c, const std::string& what) {
+    const auto [at, fresh] = seen.emplace(key, &c);
+    if (!fresh && at->second->split != c.split && told.insert(what + key).second)
+      leaks.push_back({what == "p" ? "patient " + key : "the same image", at->second, &c});
+  };
+  for (const Case& c : d.cases) {
+    if (c.split.empty()) continue;
+    look(patients, patient_key(c), c, "p");
+    if (!c.image_sha256.empty()) look(images, c.image_sha256, c, "i");
+  }
+  return leaks;
+}
+
+void check_no_leak(const Dataset& d) {
+  const std::vector<Leak> leaks = find_leaks(d);
+  if (leaks.empty()) return;
+  const Leak& l = leaks[0];
+  fail(
+      "split: {} is in two splits: case {} in {} and case {} in {} ({} such leaks); put all images of a patient on one "
+      "side, or remove the split column to have the split made",
+      l.what, l.first->id, l.first->split, l.second->id, l.second->split, leaks.size());
+}
+
+std::vector<int64_t> cases_of(const Dataset& d, std::string_view split) {
+  std::vector<int64_t> out;
+  for (size_t i = 0; i < d.cases.size(); ++i) {
+    if (d.cases[i].split == split) out.push_back(static_cast<int64_t>(i));
+  }
+  return out;
+}
+
+}  // namespace querent::data
