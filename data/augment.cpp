@@ -127,11 +127,20 @@ void augment(Image& image, Image* mask, const AugmentParams& p) {
   if (p.flip || p.angle != 0 || p.dx != 0 || p.dy != 0 || p.zoom != 1 || p.elastic_alpha > 0) warp(image, mask, p);
   if (p.gain == 0 && p.offset == 0 && p.noise == 0) return;
   const auto gain = static_cast<float>(1 + p.gain), offset = static_cast<float>(p.offset);
-  Rng rng = Rng(p.key).fork("noise");
-  for (float& v : image.pixels) {
-    float n = 0;
-    if (p.noise > 0) n = static_cast<float>(p.noise * rng.normal());
-    v = std::clamp(v * gain + offset + n, 0.0f, 1.0f);
+  const uint64_t stream = Rng(p.key).fork("noise").key();
+  const PhiloxKey key = {static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)};
+  std::array<float, 4> normal{};  // two Box-Muller pairs from each block of four words
+  for (size_t i = 0; i < image.pixels.size(); ++i) {
+    if (p.noise > 0 && i % 4 == 0) {
+      const PhiloxCounter r = philox({static_cast<uint32_t>(i / 4), 0, 0, 0}, key);
+      for (size_t k = 0; k < 4; k += 2) {
+        const double radius = p.noise * std::sqrt(-2.0 * std::log((r[k] + 0.5) * 0x1p-32));
+        const double turn = 2 * pi * (r[k + 1] * 0x1p-32);
+        normal[k] = static_cast<float>(radius * std::cos(turn));
+        normal[k + 1] = static_cast<float>(radius * std::sin(turn));
+      }
+    }
+    image.pixels[i] = std::clamp(image.pixels[i] * gain + offset + normal[i % 4], 0.0f, 1.0f);
   }
 }
 

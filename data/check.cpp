@@ -18,7 +18,10 @@ namespace querent::data {
 namespace {
 
 using Hash = std::array<uint64_t, 4>;
-constexpr int near = 4;                    // bits of 256 in which near duplicates may differ
+// Bits of 256 in which near duplicates may differ. On 1,496 chest films a copy shrunk to 180 pixels, brightened and cut
+// to 100 grey levels differs in at most 4 bits (99 % of the films; at most 11), the nearest film of another patient
+// in 18.
+constexpr int near = 7;
 constexpr size_t pairwise_limit = 8000;    // beyond this many cases only neighbours in a hash table are compared
 constexpr int64_t enough_foreground = 16;  // pixels at the training size
 
@@ -140,7 +143,7 @@ void find_near(const Dataset& d, const std::vector<Finding>& findings, CheckRepo
     for (size_t a = 0; a < usable.size(); ++a) {
       for (size_t b = a + 1; b < usable.size(); ++b) compare(usable[a], usable[b]);
     }
-  } else {  // of 8 bands of 32 bits, at least 4 are equal in two hashes that differ in at most 4 bits
+  } else {  // of 8 bands of 32 bits, at least one is equal in two hashes that differ in at most 7 bits
     for (size_t band = 0; band < 8; ++band) {
       std::unordered_map<uint32_t, std::vector<size_t>> buckets;
       for (const size_t i : usable) {

@@ -8,6 +8,7 @@
 
 #include "data/container.h"
 #include "data/idx.h"
+#include "data/pnm.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
 
@@ -27,6 +28,11 @@ bool is_jsrt(const fs::path& path) { return lower_extension(path) == ".img"; }
 
 const unsigned char* raw(const std::string& bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
 
+int64_t big32(const std::string& bytes, size_t at) {
+  const unsigned char* p = raw(bytes) + at;
+  return int64_t{p[0]} << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
 std::string read_image_file(const fs::path& path) {
   std::error_code error;
   check(fs::exists(path, error), "{}: no such image file; check the path", path.string());
@@ -36,20 +42,29 @@ std::string read_image_file(const fs::path& path) {
   return read_file(path, max_image_bytes);
 }
 
+void check_size(int64_t w, int64_t h, const fs::path& path) {
+  check(w <= max_image_side && h <= max_image_side && w * h <= max_image_pixels,
+        "{}: the image is {}x{} pixels, at most {} a side and {} in all are read; shrink it", path.string(), w, h,
+        max_image_side, max_image_pixels);
+}
+
 ImageInfo bounded_info(const std::string& bytes, const fs::path& path) {
+  if (bytes.starts_with("P5") || bytes.starts_with("P6")) {
+    const PnmHeader header = read_pnm_header(bytes, path.string());
+    check_size(header.width, header.height, path);
+    return header;
+  }
+  const bool png = bytes.starts_with("\x89PNG") && bytes.size() >= 33;
+  if (png)
+    check_size(big32(bytes, 16), big32(bytes, 20), path);  // beyond 65536 stb only says that it knows no such image
   int w = 0, h = 0, c = 0;
   const auto size = static_cast<int>(bytes.size());
   if (!stbi_info_from_memory(raw(bytes), size, &w, &h, &c)) {
     const std::string why = stbi_failure_reason() ? stbi_failure_reason() : "unknown";
-    check(why != "too large", "{}: the image has a side of more than {} pixels; shrink it", path.string(),
-          max_image_side);
     fail("{}: not an image Querent reads ({}); convert it to PNG, JPEG, GIF or binary PNM", path.string(), why);
   }
-  check(w <= max_image_side && h <= max_image_side && int64_t{w} * h <= max_image_pixels,
-        "{}: the image is {}x{} pixels, at most {} a side and {} in all are read; shrink it", path.string(), w, h,
-        max_image_side, max_image_pixels);
-  const bool png = bytes.starts_with("\x89PNG");
-  const bool palette = bytes.starts_with("GIF") || (png && bytes.size() > 25 && bytes[25] == 3);
+  check_size(w, h, path);
+  const bool palette = bytes.starts_with("GIF") || (png && bytes[25] == 3);
   return {h, w, c, stbi_is_16_bit_from_memory(raw(bytes), size) ? 16 : 8, palette};
 }
 
@@ -98,11 +113,7 @@ Raster decode_stb(const fs::path& path) {
   static_cast<ImageInfo&>(r) = bounded_info(bytes, path);
   if (png) check_container(bytes, path.string());  // inflates the pixels, so after the bound
   const int64_t n = r.width * r.height;
-  if (bytes.starts_with("P")) {
-    const auto need = static_cast<uint64_t>(n * r.channels * r.depth / 8);
-    check(bytes.size() > need, "{}: PNM is truncated ({} bytes, its header promises {}); copy it again", path.string(),
-          bytes.size(), need);
-  }
+  if (bytes.starts_with("P")) return decode_pnm(bytes, read_pnm_header(bytes, path.string()), path.string());
   int w = 0, h = 0, c = 0;
   const auto size = static_cast<int>(bytes.size());
   const auto free_pixels = [](void* p) { stbi_image_free(p); };
@@ -134,7 +145,8 @@ ImageInfo image_info(const fs::path& path) {
   file.read(prefix.data(), static_cast<std::streamsize>(prefix.size()));
   prefix.resize(static_cast<size_t>(file.gcount()));
   int w = 0, h = 0, c = 0;
-  const bool enough = stbi_info_from_memory(raw(prefix), static_cast<int>(prefix.size()), &w, &h, &c) != 0;
+  const bool enough = prefix.starts_with("P5") || prefix.starts_with("P6") ||
+                      stbi_info_from_memory(raw(prefix), static_cast<int>(prefix.size()), &w, &h, &c) != 0;
   return bounded_info(enough ? prefix : read_image_file(path), path);
 }
 

@@ -4,8 +4,7 @@
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_GIF
-#define STBI_ONLY_PNM
-#define STBI_MAX_DIMENSIONS 16384
+#define STBI_MAX_DIMENSIONS 65536
 #include <stb/stb_image.h>
 
 #define STB_IMAGE_WRITE_IMPLEMENTATION
