@@ -10,14 +10,16 @@
 namespace querent {
 namespace {
 
-// Two standard normals of a row's stream for (pass, sample, element pair).
-std::array<double, 2> noise(uint64_t key, int64_t pass, int64_t sample, int64_t pair) {
+// Standard normals of one element for the samples 4g .. 4g+3 of a pass, from its row's stream (Box-Muller).
+void four_normals(double* out, uint64_t key, int64_t pass, int64_t g, int64_t element) {
   const PhiloxCounter r =
-      philox({static_cast<uint32_t>(pair), static_cast<uint32_t>(sample), static_cast<uint32_t>(pass), 0xa1ea701cu},
+      philox({static_cast<uint32_t>(element), static_cast<uint32_t>(g), static_cast<uint32_t>(pass), 0xa1ea701cu},
              {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)});
-  const double radius = std::sqrt(-2.0 * std::log((r[0] + 1.0) * 0x1p-32)),
-               angle = 6.283185307179586476925 * (r[1] * 0x1p-32);
-  return {radius * std::cos(angle), radius * std::sin(angle)};
+  for (size_t i = 0; i < 4; i += 2) {
+    const double radius = std::sqrt(-2.0 * std::log((r[i] + 1.0) * 0x1p-32)),
+                 angle = 6.283185307179586476925 * (r[i + 1] * 0x1p-32);
+    out[i] = radius * std::cos(angle), out[i + 1] = radius * std::sin(angle);
+  }
 }
 
 // Probabilities of one position: sigmoid for one class, softmax for more. Returns the entropy in nats.
@@ -40,6 +42,7 @@ double to_probability(std::span<const double> logits, std::span<double> p) {
 // What one pass says about one position of the output.
 struct Reading {
   std::vector<double> logit, probability, draw, value, variance;  // value, variance: y_t and s_t^2
+  std::vector<double> normals;                                    // [classes, samples rounded up to 4]
   double entropy = 0;
   explicit Reading(size_t classes)
       : logit(classes), probability(classes), draw(classes), value(classes), variance(classes) {}
@@ -58,12 +61,18 @@ void read_position(Reading& r, const float* f, const float* s, const PosteriorOp
     std::fill(r.value.begin(), r.value.end(), 0);
     std::fill(r.variance.begin(), r.variance.end(), 0);
     std::vector<double>& p = r.probability;
+    const auto groups = static_cast<size_t>((o.samples + 3) / 4);
+    r.normals.resize(classes * groups * 4);
+    for (size_t c = 0; c < classes; ++c) {
+      for (size_t g = 0; g < groups; ++g) {
+        four_normals(&r.normals[(c * groups + g) * 4], key, pass, static_cast<int64_t>(g),
+                     position * static_cast<int64_t>(classes) + static_cast<int64_t>(c));
+      }
+    }
     for (int64_t k = 0; k < o.samples; ++k) {
       const auto n = static_cast<double>(k + 1);
       for (size_t c = 0; c < classes; ++c) {
-        const int64_t element = position * static_cast<int64_t>(classes) + static_cast<int64_t>(c);
-        r.draw[c] =
-            r.logit[c] + std::exp(0.5 * s[c]) * noise(key, pass, k, element / 2)[static_cast<size_t>(element % 2)];
+        r.draw[c] = r.logit[c] + std::exp(0.5 * s[c]) * r.normals[c * groups * 4 + static_cast<size_t>(k)];
       }
       r.entropy += (to_probability(r.draw, p) - r.entropy) / n;
       for (size_t c = 0; c < classes; ++c) {
