@@ -36,11 +36,15 @@ void Optimizer::step(const Gradients& g) {
   ++steps_;
   const auto t = static_cast<double>(steps_);
   const auto& o = options_;
-  const std::vector<double> values =
-      o.kind == OptimOptions::sgd
-          ? std::vector<double>{o.lr, o.momentum, o.weight_decay, o.nesterov ? 1. : 0.}
-          : std::vector<double>{
-                o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, 1 - std::pow(o.beta1, t), 1 - std::pow(o.beta2, t)};
+  const std::vector<double> values = o.kind == OptimOptions::sgd
+                                         ? std::vector<double>{o.lr, o.momentum, o.weight_decay, o.nesterov ? 1. : 0.}
+                                         : std::vector<double>{o.lr,
+                                                               1 - o.beta1,
+                                                               1 - o.beta2,
+                                                               o.eps,
+                                                               o.weight_decay,
+                                                               1 - std::pow(o.beta1, t),
+                                                               1 - std::pow(o.beta2, t)};
   const Tensor hyper =
       Tensor::from(std::span<const double>(values), {static_cast<int64_t>(values.size())}, moment1_.dtype());
   if (set_.flat) return update(set_.flat, g.flat, 0, hyper);

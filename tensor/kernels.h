@@ -51,5 +51,12 @@ CUDA_KERNEL(batch_norm_train) CUDA_KERNEL(batch_norm_grad) CUDA_KERNEL(batch_nor
 CUDA_KERNEL(update_running_stats)
 CUDA_KERNEL(instance_norm) CUDA_KERNEL(instance_norm_grad)
 CUDA_KERNEL(dropout)
+CUDA_KERNEL(cross_entropy) CUDA_KERNEL(cross_entropy_grad)
+CUDA_KERNEL(bce_with_logits) CUDA_KERNEL(bce_with_logits_grad)
+CUDA_KERNEL(l1_loss) CUDA_KERNEL(l1_loss_grad) CUDA_KERNEL(mse_loss) CUDA_KERNEL(mse_loss_grad)
+CUDA_KERNEL(soft_dice_loss) CUDA_KERNEL(soft_dice_loss_grad)
+CUDA_KERNEL(gaussian_nll) CUDA_KERNEL(gaussian_nll_grad)
+CUDA_KERNEL(sampled_cross_entropy) CUDA_KERNEL(sampled_cross_entropy_grad)
+CUDA_KERNEL(sgd_update) CUDA_KERNEL(adam_update) CUDA_KERNEL(accumulate)
 // clang-format on
 }  // namespace querent

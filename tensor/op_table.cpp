@@ -25,6 +25,12 @@ extern const Op batch_norm_train_op, batch_norm_grad_op, batch_norm_eval_op, bat
 extern const Op update_running_stats_op;
 extern const Op instance_norm_op, instance_norm_grad_op;
 extern const Op dropout_op;
+extern const Op cross_entropy_op, cross_entropy_grad_op;
+extern const Op bce_with_logits_op, bce_with_logits_grad_op, l1_loss_op, l1_loss_grad_op, mse_loss_op, mse_loss_grad_op;
+extern const Op soft_dice_loss_op, soft_dice_loss_grad_op;
+extern const Op gaussian_nll_op, gaussian_nll_grad_op;
+extern const Op sampled_cross_entropy_op, sampled_cross_entropy_grad_op;
+extern const Op sgd_update_op, adam_update_op, accumulate_op;
 
 static const Op* const all_ops[] = {
     &add_op, &sub_op, &mul_op, &div_op, &bias_add_op, &scale_op,
@@ -48,6 +54,12 @@ static const Op* const all_ops[] = {
     &update_running_stats_op,
     &instance_norm_op, &instance_norm_grad_op,
     &dropout_op,
+    &cross_entropy_op, &cross_entropy_grad_op,
+    &bce_with_logits_op, &bce_with_logits_grad_op, &l1_loss_op, &l1_loss_grad_op, &mse_loss_op, &mse_loss_grad_op,
+    &soft_dice_loss_op, &soft_dice_loss_grad_op,
+    &gaussian_nll_op, &gaussian_nll_grad_op,
+    &sampled_cross_entropy_op, &sampled_cross_entropy_grad_op,
+    &sgd_update_op, &adam_update_op, &accumulate_op,
 };
 // clang-format on
 

@@ -78,7 +78,7 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape);
 // ---- softmax.cpp: over the last axis
 Tensor softmax(const Tensor& x);
 Tensor log_softmax(const Tensor& x);
-// ---- losses.cpp: each returns a scalar []
+// ---- cross_entropy.cpp, losses.cpp, soft_dice_loss.cpp: each returns a scalar []
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels,
                      const Tensor& class_weights = {});  // [R,C], i64 [R] (-1: ignored)
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const Tensor& weight = {});  // mean of weight*loss
@@ -86,7 +86,7 @@ Tensor soft_dice_loss(const Tensor& probability, const Tensor& target,
                       const DiceAttrs& a = {});  // [N,*,C]: mean over n, c
 Tensor l1_loss(const Tensor& a, const Tensor& b);
 Tensor mse_loss(const Tensor& a, const Tensor& b);
-// ---- bayes_losses.cpp (Kendall and Gal, NeurIPS 2017)
+// ---- gaussian_nll.cpp, sampled_cross_entropy.cpp (Kendall and Gal, NeurIPS 2017)
 Tensor gaussian_nll(const Tensor& mean, const Tensor& log_var,
                     const Tensor& target);  // eq. 5: mean(exp(-s)(y-m)^2/2 + s/2)
 // eq. 12: -mean log (1/T) sum_t softmax(f + exp(s/2) eps_t)[label]. logits [N,*,C], log_var [N,*,C] or [N,*,1], labels
@@ -96,7 +96,7 @@ Tensor sampled_cross_entropy(const Tensor& logits, const Tensor& log_var, const 
 // ---- optim.cpp: in place over flat arenas; step-varying scalars are tensors, so that a captured step can replay
 // hyper f32 [4] = {lr, momentum, weight_decay, nesterov}; velocity [n]
 void sgd_update(const Tensor& p, const Tensor& g, const Tensor& velocity, const Tensor& hyper);
-// hyper f32 [7] = {lr, beta1, beta2, eps, weight_decay, 1-beta1^t, 1-beta2^t}; decoupled = AdamW
+// hyper f32 [7] = {lr, 1-beta1, 1-beta2, eps, weight_decay, 1-beta1^t, 1-beta2^t}; decoupled = AdamW
 void adam_update(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& hyper,
                  const AdamAttrs& a = {});
 void accumulate(const Tensor& into, const Tensor& x);  // into += x

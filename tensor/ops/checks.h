@@ -29,6 +29,19 @@ inline void check_streams(std::string_view op, const Tensor& streams, const Tens
         x, streams);
 }
 
+// Throws unless each label is in {0..classes-1} or -1, "ignored". Returns how many are not ignored. Kernels call it:
+// labels are data, which infer does not see.
+inline int64_t check_labels(std::string_view op, const Tensor& labels, int64_t classes) {
+  const int64_t* label = labels.data<int64_t>();
+  int64_t counted = 0;
+  for (int64_t i = 0; i < labels.numel(); ++i) {
+    check(label[i] >= -1 && label[i] < classes, "{}: label {} at position {} is not in 0..{}, nor -1 for 'ignored'", op,
+          label[i], i, classes - 1);
+    counted += label[i] >= 0;
+  }
+  return counted;
+}
+
 // What it takes to read and write all of these once.
 inline double traffic(Inputs tensors) {
   double bytes = 0;
