@@ -14,16 +14,16 @@ std::string primary_metric(const std::string& task);             // seg: "dice",
 std::vector<std::string> metric_names(const std::string& task);  // in the order of tables
 std::string explain_metrics();                                   // what each means, for people
 
-LoaderOptions loader_options(const ExperimentConfig& config);
+data::LoaderOptions loader_options(const ExperimentConfig& config);
 
 // Means over the cases. seg: dice, iou, hd, hd95 (pixels at the network's size) and, where every case states its pixel
 // spacing, hd_mm, hd95_mm. cls: auc, sensitivity, specificity, accuracy, ece.
-Metrics evaluate(const Learner& learner, const Loader& loader, std::span<const int64_t> cases);
+Metrics evaluate(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases);
 
 // The same for one case at a time (seg: dice, iou, hd, hd95; cls: the probability of each class).
-std::vector<Metrics> evaluate_each(const Learner& learner, const Loader& loader, std::span<const int64_t> cases);
+std::vector<Metrics> evaluate_each(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases);
 
 // {"bins":[{"confidence","accuracy","count"}],"ece":x}. seg: over pixels.
-nlohmann::json calibration(const Learner& learner, const Loader& loader, std::span<const int64_t> cases);
+nlohmann::json calibration(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases);
 
 }  // namespace querent::al

@@ -65,6 +65,6 @@ struct Hooks {
 
 // Runs or continues the experiment in folder `out`. Returns false when hooks.stop() asked to stop. Writes units/,
 // metrics.jsonl, results.json, results.csv, queries/, gallery/, weights/. Errors: a folder that holds another run.
-bool run_experiment(const ExperimentConfig& config, const Dataset& dataset, const std::string& out, const Hooks& hooks);
+bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset, const std::string& out, const Hooks& hooks);
 
 }  // namespace querent::al

@@ -39,7 +39,7 @@ class RunFolder {
 };
 
 // results.json, results.csv, metrics.jsonl and queries/ from the units that exist so far, in the order of the experiment.
-void write_results(const RunFolder& folder, const ExperimentConfig& config, const Dataset& dataset,
+void write_results(const RunFolder& folder, const ExperimentConfig& config, const data::Dataset& dataset,
                    const std::vector<std::string>& unit_names);
 
 nlohmann::json to_json(const Point& p);

@@ -18,14 +18,14 @@ struct ScoringOptions {
 };
 
 // One score per candidate, in their order; shorter when options.stop() asked to stop. Memory is bounded by one batch.
-std::vector<Score> score_candidates(const Learner& learner, const Loader& loader, const Strategy& strategy,
+std::vector<Score> score_candidates(const Learner& learner, const data::Loader& loader, const Strategy& strategy,
                                     std::span<const int64_t> candidates, const ScoringOptions& options);
 
 // The raw passes of one case, for pictures: p, logit, log_variance, each [T, C] or [T, H*W].
 struct CasePasses {
   std::vector<float> p, logit, log_variance;
 };
-std::vector<CasePasses> stochastic_passes(const Learner& learner, const Loader& loader, std::span<const int64_t> cases,
+std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
                                           int64_t passes, uint64_t seed);
 
 }  // namespace querent::al

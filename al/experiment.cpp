@@ -1,0 +1,312 @@
+#include "al/experiment.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "al/evaluation.h"
+#include "al/gallery.h"
+#include "al/learner.h"
+#include "al/pool.h"
+#include "al/run_folder.h"
+#include "al/scoring.h"
+#include "al/selection.h"
+#include "al/stopping.h"
+#include "tensor/rng.h"
+
+namespace querent::al {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+
+struct Stopped {};  // thrown to leave a unit half-way; the checkpoint has been written
+
+// Carries what every unit needs.
+struct Lab {
+  const ExperimentConfig& config;
+  const data::Dataset& dataset;
+  const data::Loader& loader;
+  const RunFolder& folder;
+  const Hooks& hooks;
+  std::vector<int64_t> train, val, test;
+  std::vector<int64_t> schedule;  // labels at each round
+  int64_t units = 0, unit_index = 0;
+  std::vector<std::string> unit_names;  // finished ones, in order
+
+  ModelOptions model_options() const {
+    ModelOptions m;
+    m.name = config.model;
+    m.classes = config.task == "seg" ? 1 : static_cast<int64_t>(dataset.classes.size());
+    m.width = config.width;
+    m.depth = config.depth;
+    m.dropout = config.dropout;
+    m.log_var = config.log_var;
+    return m;
+  }
+
+  std::vector<std::string> ids(const std::vector<int64_t>& cases) const {
+    std::vector<std::string> v;
+    for (const int64_t i : cases) v.push_back(dataset.cases[static_cast<size_t>(i)].id);
+    return v;
+  }
+  std::vector<int64_t> indices(const std::vector<std::string>& names) const {
+    std::vector<int64_t> v;
+    for (const std::string& n : names) v.push_back(index_of.at(n));
+    return v;
+  }
+  std::map<std::string, int64_t> index_of;
+
+  void report(Progress p) const {
+    p.unit_index = unit_index;
+    p.units = units;
+    hooks.progress(p);
+  }
+
+  // Trains `learner` on `cases`; throws Stopped when the user asked to stop.
+  void train_on(Learner& learner, const std::vector<int64_t>& cases, int64_t steps, uint64_t key, const std::string& unit) {
+    TrainOptions t{.steps = steps, .batch = config.batch, .lr = config.lr, .weight_decay = config.weight_decay};
+    t.key = key;
+    t.checkpoint = folder.checkpoint();
+    TrainHooks h;
+    h.step = [&](int64_t step, double loss) { report({Progress::step, unit, 0, 0, step, steps, loss, nullptr}); };
+    h.stop = hooks.stop;
+    if (!learner.train(loader, cases, t, h)) throw Stopped{};
+  }
+
+  Point measure(const Learner& learner, int64_t labelled, Clock::time_point start) const {
+    Point p;
+    p.labelled = labelled;
+    p.fraction = static_cast<double>(labelled) / static_cast<double>(train.size());
+    p.metrics = evaluate(learner, loader, test);
+    p.val_metrics = evaluate(learner, loader, val);
+    p.seconds = seconds_since(start);
+    return p;
+  }
+
+  void finish_unit(const std::string& name, const json& unit, const std::string& title, const Point& p) {
+    folder.write_unit(name, unit);
+    note_unit(name, title, p);
+    write_results(folder, config, dataset, unit_names);
+  }
+  void note_unit(const std::string& name, const std::string& title, const Point& p) {
+    unit_names.push_back(name);
+    report({Progress::unit_end, title, 0, 0, 0, 0, 0, &p});
+    ++unit_index;
+  }
+};
+
+std::map<std::string, std::string> weight_metadata(const Lab& lab, uint64_t seed, int64_t labelled) {
+  json classes = json::array();
+  for (const std::string& c : lab.dataset.classes) classes.push_back(c);
+  return {{"task", lab.config.task},
+          {"classes", classes.dump()},
+          {"size", std::to_string(lab.config.size)},
+          {"seed", std::to_string(seed)},
+          {"labelled", std::to_string(labelled)},
+          {"mean", text("{}", lab.loader.options().normalization.mean)},
+          {"std", text("{}", lab.loader.options().normalization.std)}};
+}
+
+// The ceiling: everything labelled.
+void full_data_unit(Lab& lab, uint64_t seed) {
+  const std::string name = text("full_s{}", seed), title = text("all {} labels, seed {}", lab.train.size(), seed);
+  if (lab.folder.has_unit(name)) {
+    return lab.note_unit(name, title, point_from_json(lab.folder.read_unit(name).at("point")));
+  }
+  lab.report({Progress::unit_begin, title, 0, 0, 0, 0, 0, nullptr});
+  const auto start = Clock::now();
+  Learner learner(lab.model_options(), mix_key(seed, hash_name("weights")));
+  lab.train_on(learner, lab.train, lab.config.full_steps, mix_key(seed, hash_name("full")), title);
+  const Point p = lab.measure(learner, static_cast<int64_t>(lab.train.size()), start);
+  learner.save(lab.folder.weights(name), weight_metadata(lab, seed, p.labelled));
+  json unit = {{"unit", "full"}, {"seed", seed}, {"point", to_json(p)}};
+  unit["calibration"] = calibration(learner, lab.loader, lab.test);
+  if (seed == lab.config.seed) unit["worst"] = worst_cases(learner, lab.loader, lab.test, lab.folder.path());
+  lab.finish_unit(name, unit, title, p);
+}
+
+// The labels every strategy starts from: for cls as even over classes as can be, so that no class is missing.
+std::vector<std::string> initial_labels(const Lab& lab, uint64_t seed) {
+  std::vector<Candidate> all;
+  for (const int64_t i : lab.train) {
+    const data::Case& c = lab.dataset.cases[static_cast<size_t>(i)];
+    Rng rng = Rng(seed).fork("initial").fork(c.id);
+    all.push_back({c.id, rng.uniform(), lab.config.task == "cls" ? data::class_index(lab.dataset, c) : 0});
+  }
+  std::vector<std::string> names;
+  for (const size_t k : top_k_stratified(all, lab.schedule.front(), seed)) names.push_back(all[k].id);
+  return names;
+}
+
+// Round 0 is the same for every strategy of a seed: train it once.
+Point first_round_unit(Lab& lab, uint64_t seed, const std::vector<std::string>& labelled) {
+  const std::string name = text("first_s{}", seed), title = text("first {} labels, seed {}", labelled.size(), seed);
+  if (lab.folder.has_unit(name)) {
+    const Point p = point_from_json(lab.folder.read_unit(name).at("point"));
+    lab.note_unit(name, title, p);
+    return p;
+  }
+  lab.report({Progress::unit_begin, title, 0, 0, 0, 0, 0, nullptr});
+  const auto start = Clock::now();
+  Learner learner(lab.model_options(), mix_key(seed, hash_name("weights")));
+  lab.train_on(learner, lab.indices(labelled), lab.config.steps, mix_key(seed, hash_name("round 0")), title);
+  const Point p = lab.measure(learner, static_cast<int64_t>(labelled.size()), start);
+  learner.save(lab.folder.weights(name), weight_metadata(lab, seed, p.labelled));
+  lab.finish_unit(name, {{"unit", "first"}, {"seed", seed}, {"labelled", labelled}, {"point", to_json(p)}}, title, p);
+  return p;
+}
+
+// Asks for `count` more labels: scores candidates from the pool and takes the best. Returns the asked items as JSON.
+json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool, uint64_t seed, int64_t round,
+         int64_t count, const std::string& title) {
+  const std::vector<std::string> unlabelled = pool.ids(CaseState::unlabelled);
+  // Candidates: the whole pool, or a random part of it, the same for every strategy with the same pool.
+  std::vector<std::string> names = unlabelled;
+  Rng rng = Rng(seed).fork("candidates").fork(static_cast<uint64_t>(round));
+  if (lab.config.pool_limit > 0 && static_cast<int64_t>(names.size()) > lab.config.pool_limit) {
+    rng.shuffle(names);
+    names.resize(static_cast<size_t>(std::max(lab.config.pool_limit, count)));
+  }
+  const std::vector<int64_t> candidates = lab.indices(names);
+  ScoringOptions o;
+  o.passes = lab.config.mc;
+  o.seed = mix_key(seed, hash_name("scoring") + static_cast<uint64_t>(round));
+  o.score.seed = o.seed;
+  o.score.reduction.kind = parse_reduce(lab.config.reduction);
+  o.progress = [&](int64_t done, int64_t total) { lab.report({Progress::scoring, title, 0, 0, done, total, 0, nullptr}); };
+  o.stop = lab.hooks.stop;
+  const std::vector<Score> scores = score_candidates(learner, lab.loader, strategy, candidates, o);
+  if (scores.size() < candidates.size()) throw Stopped{};
+
+  std::vector<Candidate> pool_scores;
+  for (size_t i = 0; i < names.size(); ++i) pool_scores.push_back({names[i], scores[i].value, scores[i].group});
+  const auto chosen = strategy.needs.stratify ? top_k_stratified(pool_scores, count, o.seed) : top_k(pool_scores, count, o.seed);
+  json items = json::array();
+  std::vector<std::string> asked;
+  for (const size_t k : chosen) {
+    const int64_t i = candidates[k];
+    json parts = json::object();
+    for (const auto& [part, value] : scores[k].parts) parts[part] = value;
+    items.push_back({{"id", names[k]}, {"rank", items.size() + 1}, {"score", scores[k].value}, {"parts", parts},
+                     {"reason", reason(strategy, scores[k])}});
+    if (lab.config.task == "cls") items.back()["label"] = lab.dataset.cases[static_cast<size_t>(i)].label;
+    asked.push_back(names[k]);
+  }
+  if (seed == lab.config.seed) {
+    add_pictures(items, learner, lab.loader, lab.indices(asked), lab.folder.path(),
+                 text("{}_r{}", strategy.name, round), lab.config.mc, o.seed);
+  }
+  pool.ask(asked, round);
+  pool.label(asked);
+  return items;
+}
+
+void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Point& first,
+                    const std::vector<std::string>& initial) {
+  Pool pool(lab.ids(lab.train), lab.ids(lab.val), lab.ids(lab.test));
+  pool.ask(initial, 0);
+  pool.label(initial);
+  StoppingRule rule;
+  rule.patience = lab.config.patience > 0 ? std::optional(lab.config.patience) : std::nullopt;
+  std::vector<CurvePoint> validation;
+  const std::string curve = text("{}_s{}", strategy.name, seed);
+  const std::string metric = primary_metric(lab.config.task);
+  for (size_t round = 0; round < lab.schedule.size(); ++round) {
+    const std::string name = text("{}_r{}", curve, round);
+    const int64_t labels = pool.count(CaseState::labelled);
+    const std::string title = text("{}, seed {}, {} labels", strategy.name, seed, labels);
+    if (lab.folder.has_unit(name)) {
+      const json unit = lab.folder.read_unit(name);
+      const Point p = point_from_json(unit.at("point"));
+      std::vector<std::string> asked;
+      for (const json& item : unit.at("asked")) asked.push_back(item.at("id"));
+      pool.ask(asked, static_cast<int64_t>(round) + 1);
+      pool.label(asked);
+      lab.note_unit(name, title, p);
+      if (unit.at("last")) break;
+      validation.push_back({labels, p.val_metrics.at(metric)});
+      continue;
+    }
+    lab.report({Progress::unit_begin, title, 0, 0, 0, 0, 0, nullptr});
+    const auto start = Clock::now();
+    Learner learner(lab.model_options(), mix_key(seed, hash_name("weights")));
+    const std::string previous = round <= 1 ? text("first_s{}", seed) : text("{}_r{}", curve, round - 1);
+    Point p = first;
+    if (round == 0) {
+      learner.load(lab.folder.weights(previous));
+    } else {
+      if (!lab.config.from_scratch) learner.load(lab.folder.weights(previous));
+      lab.train_on(learner, lab.indices(pool.ids(CaseState::labelled)), lab.config.steps,
+                   mix_key(seed, hash_name(text("round {}", round))), title);
+      p = lab.measure(learner, labels, start);
+      learner.save(lab.folder.weights(name), weight_metadata(lab, seed, labels));
+    }
+    validation.push_back({labels, p.val_metrics.at(metric)});
+    const bool last = round + 1 == lab.schedule.size() || pool.count(CaseState::unlabelled) == 0 ||
+                      should_stop(rule, validation).stop;
+    json asked = json::array();
+    if (!last) {
+      const int64_t count = std::min(lab.schedule[round + 1] - labels, pool.count(CaseState::unlabelled));
+      asked = ask(lab, strategy, learner, pool, seed, static_cast<int64_t>(round) + 1, count, title);
+    }
+    json unit = {{"unit", "round"}, {"strategy", strategy.name}, {"seed", seed}, {"round", round},
+                 {"point", to_json(p)}, {"asked", asked}, {"last", last}};
+    if (last) unit["calibration"] = calibration(learner, lab.loader, lab.test);
+    lab.finish_unit(name, unit, title, p);
+    // Only the last weights of a curve are for keeps; those before served the next round.
+    if (round >= 2) std::filesystem::remove(lab.folder.weights(text("{}_r{}", curve, round - 1)));
+    if (last) break;
+  }
+}
+
+}  // namespace
+
+bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset, const std::string& out, const Hooks& hooks) {
+  std::vector<const Strategy*> strategies;
+  for (const std::string& s : config.strategies) {
+    strategies.push_back(&find_strategy(s));
+    check(config.task == "seg" || !strategies.back()->needs.segmentation_only,
+          "run: strategy {} needs --task seg", strategies.back()->name);
+  }
+  const RunFolder folder(out, config);
+  data::Loader loader(dataset, loader_options(config));
+  Lab lab{config, dataset, loader, folder, hooks, {}, {}, {}, {}, 0, 0, {}, {}};
+  for (size_t i = 0; i < dataset.cases.size(); ++i) {
+    const data::Case& c = dataset.cases[i];
+    lab.index_of[c.id] = static_cast<int64_t>(i);
+    (c.split == "test" ? lab.test : c.split == "val" ? lab.val : lab.train).push_back(static_cast<int64_t>(i));
+  }
+  check(!lab.train.empty() && !lab.val.empty() && !lab.test.empty(),
+        "run: the split leaves {} training, {} validation and {} test images; each needs at least one: change --val or --test",
+        lab.train.size(), lab.val.size(), lab.test.size());
+  const auto available = static_cast<int64_t>(lab.train.size());
+  check(config.start <= available, "run: --start {} labels, but there are only {} training images", config.start, available);
+  lab.schedule = geometric_rounds(config.start, config.growth, std::min(config.budget, available));
+  const auto rounds = static_cast<int64_t>(lab.schedule.size());
+  lab.units = config.seeds * (2 + rounds * static_cast<int64_t>(strategies.size()));
+  loader.set_normalization(loader.measure(lab.train));
+  if (!std::filesystem::exists(folder.file("manifest.jsonl"))) {
+    data::Dataset listed = dataset;
+    data::save_manifest(listed, folder.file("manifest.jsonl"));
+  }
+  try {
+    for (int64_t k = 0; k < config.seeds; ++k) {
+      const uint64_t seed = config.seed + static_cast<uint64_t>(k);
+      full_data_unit(lab, seed);
+      const std::vector<std::string> initial = initial_labels(lab, seed);
+      const Point first = first_round_unit(lab, seed, initial);
+      for (const Strategy* s : strategies) strategy_curve(lab, *s, seed, first, initial);
+    }
+  } catch (const Stopped&) {
+    return false;
+  }
+  write_results(folder, config, dataset, lab.unit_names);
+  return true;
+}
+
+}  // namespace querent::al

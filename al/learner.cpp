@@ -1,0 +1,90 @@
+#include "al/learner.h"
+
+#include <chrono>
+#include <filesystem>
+#include <numeric>
+
+#include "layers/schedule.h"
+#include "layers/tensor_file.h"
+#include "models/train.h"
+
+namespace querent::al {
+namespace {
+
+constexpr int64_t loss_samples = 4;  // logit draws of the sampled cross-entropy
+constexpr int64_t predict_batch = 16;
+
+}  // namespace
+
+Learner::Learner(const ModelOptions& model, uint64_t seed)
+    : params_(std::make_unique<Params>(Device::cpu(), seed)), model_(make_model(model, *params_)) {
+  params_->all();
+}
+
+void Learner::save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
+  auto all = metadata;
+  all[architecture_key] = model_.options.json();
+  params_->save(path, all);
+}
+void Learner::load(const std::string& path) { load_weights(model_, *params_, path); }
+
+void Learner::save_checkpoint(const std::string& path, const Optimizer& optimizer, const TrainOptions& o) const {
+  Tensors all = optimizer.state();
+  all.push_back(Tensor(params_->all().flat).named("params"));
+  for (const Tensor& b : params_->buffers()) all.push_back(b);
+  write_tensors(path, all, {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}});
+}
+
+bool Learner::train(const data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
+                    const TrainHooks& hooks) {
+  check(!cases.empty(), "train: there is no labelled image to train on");
+  Optimizer optimizer(params_->all(), {.kind = OptimOptions::adamw, .lr = o.lr, .weight_decay = o.weight_decay});
+  const Schedule schedule(
+      {.kind = ScheduleOptions::cosine, .lr = o.lr, .min_lr = o.lr * 0.01, .warmup = o.steps / 20, .total = o.steps});
+  int64_t step = 0;
+  if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
+    const TensorFile file = read_tensors(o.checkpoint);
+    if (file.metadata.at("key") == std::to_string(o.key) && file.metadata.at("steps") == std::to_string(o.steps)) {
+      optimizer.load_state(file);
+      params_->all().flat.copy_from(file.at("params"));
+      for (const Tensor& b : params_->buffers()) b.copy_from(file.at(b.name()));
+      step = optimizer.steps();
+    }
+  }
+  std::vector<int64_t> places(static_cast<size_t>(o.batch));  // in the endless stream of images: the dropout streams
+  using Clock = std::chrono::steady_clock;
+  auto saved = Clock::now();
+  for (; step < o.steps; ++step) {
+    const bool stop = hooks.stop();
+    const bool due = std::chrono::duration<double>(Clock::now() - saved).count() > o.checkpoint_every;
+    if (!o.checkpoint.empty() && (stop || due)) {
+      save_checkpoint(o.checkpoint, optimizer, o);
+      saved = Clock::now();
+    }
+    if (stop) return false;
+    const data::Batch batch = loader.train_batch(cases, step, o.batch, o.key);
+    std::iota(places.begin(), places.end(), step * o.batch);
+    optimizer.set_lr(schedule.rate(step));
+    const double value = train_step(model_, optimizer, batch.x, model_.segments ? batch.mask_labels() : batch.label,
+                                    make_streams(o.key, places, 0),
+                                    {.samples = loss_samples});
+    hooks.step(step + 1, value);
+  }
+  return true;
+}
+
+std::vector<std::vector<float>> Learner::predict(const data::Loader& loader, std::span<const int64_t> cases) const {
+  std::vector<std::vector<float>> result;
+  for (size_t first = 0; first < cases.size(); first += predict_batch) {
+    const auto part = cases.subspan(first, std::min<size_t>(predict_batch, cases.size() - first));
+    const Tensor p = querent::predict(model_, loader.batch(part).x);
+    for (size_t i = 0; i < part.size(); ++i) {
+      std::vector<float> v = p.batch(static_cast<int64_t>(i), 1).host();
+      if (!model_.segments && v.size() == 1) v = {1 - v[0], v[0]};
+      result.push_back(std::move(v));
+    }
+  }
+  return result;
+}
+
+}  // namespace querent::al

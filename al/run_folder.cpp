@@ -1,0 +1,200 @@
+#include "al/run_folder.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "al/evaluation.h"
+#include "al/learner.h"
+#include "tensor/files.h"
+#include "tensor/run.h"
+
+namespace querent::al {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr size_t largest_json = size_t{256} << 20;
+
+// The fields by which two configurations differ: "steps (150, now 200)".
+std::string differences(const json& before, const json& now) {
+  std::string list;
+  for (const auto& [key, value] : now.items()) {
+    if (before.value(key, json()) == value) continue;
+    list += (list.empty() ? "" : ", ") + key + " (" + before.value(key, json()).dump() + ", now " + value.dump() + ")";
+  }
+  return list;
+}
+
+// A metric as CSV text; empty when there is none.
+std::string cell(const json& metrics, const std::string& name) {
+  return metrics.contains(name) ? metrics.at(name).dump() : "";
+}
+
+json count_patients(const data::Dataset& d) {
+  std::set<std::string> patients;
+  for (const data::Case& c : d.cases) patients.insert(data::patient_key(c));
+  return patients.size();
+}
+
+}  // namespace
+
+json to_json(const Point& p) {
+  return {{"labelled", p.labelled}, {"fraction", p.fraction}, {"metrics", p.metrics}, {"val_metrics", p.val_metrics},
+          {"seconds", p.seconds}};
+}
+Point point_from_json(const json& j) {
+  Point p;
+  p.labelled = j.at("labelled");
+  p.fraction = j.at("fraction");
+  p.metrics = j.at("metrics").get<Metrics>();
+  p.val_metrics = j.at("val_metrics").get<Metrics>();
+  p.seconds = j.at("seconds");
+  return p;
+}
+
+std::string ExperimentConfig::json() const {
+  // Strategies and the number of seeds only say how far to go: a run may be extended by them.
+  return nlohmann::json{{"task", task},       {"model", model},       {"size", size},           {"width", width},
+                        {"depth", depth},     {"dropout", dropout},   {"log_var", log_var},     {"seed", seed},
+                        {"start", start},     {"growth", growth},     {"steps", steps},         {"full_steps", full_steps},
+                        {"batch", batch},     {"lr", lr},             {"weight_decay", weight_decay},
+                        {"augment", augment}, {"from_scratch", from_scratch}, {"mc", mc},       {"pool_limit", pool_limit},
+                        {"reduction", reduction}, {"val_fraction", val_fraction}, {"test_fraction", test_fraction},
+                        {"data", data},       {"budget", budget},     {"patience", patience}}
+      .dump(2);
+}
+
+RunFolder::RunFolder(std::string path, const ExperimentConfig& config) : path_(std::move(path)) {
+  std::error_code error;
+  for (const char* sub : {"units", "queries", "weights", "gallery"}) fs::create_directories(path_ + "/" + sub, error);
+  check(!error, "run: cannot create folder '{}': {}; choose another --out", path_, error.message());
+  const std::string now = config.json();
+  if (!fs::exists(file("config.json"))) return write_text("config.json", now);
+  const std::string before = read_file(file("config.json"), largest_json);
+  if (before == now) return;
+  const json old = json::parse(before, nullptr, false);
+  check(!old.is_discarded(), "run: '{}' is damaged; use --force to start again", file("config.json"));
+  fail("run: '{}' holds another run: {}; use --force to start again or another --out", path_,
+       differences(old, json::parse(now)));
+}
+
+bool RunFolder::has_unit(const std::string& name) const { return fs::exists(file("units/" + name + ".json")); }
+json RunFolder::read_unit(const std::string& name) const {
+  const std::string path = file("units/" + name + ".json");
+  json unit = json::parse(read_file(path, largest_json), nullptr, false);
+  check(!unit.is_discarded(), "run: '{}' is damaged; delete it and run again", path);
+  return unit;
+}
+void RunFolder::write_unit(const std::string& name, const json& unit) const {
+  write_json("units/" + name + ".json", unit);
+  fs::remove(checkpoint());
+}
+void RunFolder::write_json(const std::string& name, const json& j) const { write_text(name, j.dump(1) + "\n"); }
+void RunFolder::write_text(const std::string& name, const std::string& text) const { write_atomically(file(name), text); }
+
+void write_results(const RunFolder& folder, const ExperimentConfig& c, const data::Dataset& dataset,
+                   const std::vector<std::string>& unit_names) {
+  const std::string primary = primary_metric(c.task);
+  json full_runs = json::array(), curves = json::array(), queries = json::array(), calibrations = json::array();
+  json worst = json::array(), class_counts = json::object();
+  std::map<std::string, std::vector<double>> full_values;
+  std::string lines, csv = "strategy,seed,round,labelled,fraction";
+  double seconds = 0;
+  const std::vector<std::string> names = metric_names(c.task);
+  for (const std::string& n : names) csv += "," + n;
+  csv += "\n";
+  const auto row = [&](const std::string& strategy, const json& unit, int64_t round) {
+    const json& p = unit.at("point");
+    csv += text("{},{},{},{},{}", strategy, unit.at("seed").dump(), round, p.at("labelled").dump(), p.at("fraction").dump());
+    for (const std::string& n : names) csv += "," + cell(p.at("metrics"), n);
+    csv += "\n";
+  };
+
+  for (const std::string& name : unit_names) {
+    const json unit = folder.read_unit(name);
+    const json& point = unit.at("point");
+    json line = {{"unit", name}, {"seed", unit.at("seed")}};
+    line.update(point);
+    lines += line.dump() + "\n";
+    if (unit.at("unit") == "full") {
+      seconds += point.at("seconds").get<double>();
+      full_runs.push_back({{"seed", unit.at("seed")}, {"metrics", point.at("metrics")}});
+      for (const auto& [metric, value] : point.at("metrics").items()) full_values[metric].push_back(value);
+      calibrations.push_back({{"strategy", "all labels"}, {"seed", unit.at("seed")}});
+      calibrations.back().update(unit.at("calibration"));
+      if (unit.contains("worst")) worst = unit.at("worst");
+      row("full", unit, 0);
+    } else if (unit.at("unit") == "first") {
+      seconds += point.at("seconds").get<double>();
+    } else {
+      const std::string strategy = unit.at("strategy");
+      const int64_t round = unit.at("round");
+      if (round == 0) curves.push_back({{"strategy", strategy}, {"seed", unit.at("seed")}, {"points", json::array()}});
+      if (round > 0) seconds += point.at("seconds").get<double>();
+      curves.back()["points"].push_back(point);
+      if (unit.contains("calibration")) {
+        calibrations.push_back({{"strategy", strategy}, {"seed", unit.at("seed")}});
+        calibrations.back().update(unit.at("calibration"));
+      }
+      row(strategy, unit, round);
+      const json& asked = unit.at("asked");
+      if (asked.empty()) continue;
+      std::string table = "rank,id,score,reason\n";
+      for (const json& item : asked) {
+        table += text("{},{},{},\"{}\"\n", item.at("rank").dump(), item.at("id").get<std::string>(), item.at("score").dump(),
+                      item.at("reason").get<std::string>());
+        if (item.contains("label")) {
+          json& n = class_counts[strategy][item.at("label").get<std::string>()];
+          n = n.is_null() ? 1 : n.get<int64_t>() + 1;
+        }
+      }
+      folder.write_text(text("queries/{}_s{}_r{}.csv", strategy, unit.at("seed").dump(), round + 1), table);
+      if (unit.at("seed") == c.seed) {
+        queries.push_back({{"strategy", strategy}, {"seed", unit.at("seed")}, {"round", round + 1},
+                           {"labelled", point.at("labelled")}, {"items", asked}});
+      }
+    }
+  }
+  json full = json::object();
+  for (const auto& [metric, values] : full_values) {
+    double sum = 0;
+    for (const double v : values) sum += v;
+    full[metric] = sum / static_cast<double>(values.size());
+  }
+  json counts = json::array(), seeds = json::array();
+  for (const auto& [strategy, n] : class_counts.items()) counts.push_back({{"strategy", strategy}, {"counts", n}});
+  for (int64_t k = 0; k < c.seeds; ++k) seeds.push_back(c.seed + static_cast<uint64_t>(k));
+  std::map<std::string, int64_t> split;
+  for (const data::Case& k : dataset.cases) ++split[k.split];
+  const json results = {
+      {"task", c.task},
+      {"model", c.model},
+      {"size", c.size},
+      {"primary_metric", primary},
+      {"data",
+       {{"path", c.data}, {"images", dataset.cases.size()}, {"patients", count_patients(dataset)},
+        {"classes", dataset.classes}, {"train", split["train"]}, {"val", split["val"]}, {"test", split["test"]}}},
+      {"command", c.command},
+      {"version", c.version},
+      {"threads", threads()},
+      {"seconds", seconds},
+      {"seeds", seeds},
+      {"config", json::parse(c.json())},
+      {"full_data", full},
+      {"full_data_runs", full_runs},
+      {"curves", curves},
+      {"calibration", calibrations},
+      {"worst", worst},
+      {"queries", queries},
+      {"class_counts", counts},
+      {"hashes",
+       {{"manifest", sha256_file(folder.file("manifest.jsonl"))}, {"config", sha256_file(folder.file("config.json"))}}},
+  };
+  folder.write_json("results.json", results);
+  folder.write_text("results.csv", csv);
+  folder.write_text("metrics.jsonl", lines);
+}
+
+}  // namespace querent::al

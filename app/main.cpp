@@ -1,0 +1,47 @@
+// The `querent` command: parse, dispatch, turn errors into one line and an exit code.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <map>
+
+#include "app/options.h"
+#include "app/stop.h"
+#include "tensor/error.h"
+#include "tensor/run.h"
+
+int main(int argc, char** argv) {
+  using namespace querent;
+  using namespace querent::app;
+  std::signal(SIGPIPE, SIG_IGN);
+  Options options;
+  int exit_code = 0;
+  if (!parse_command_line(argc, argv, options, exit_code)) return exit_code;
+  const std::map<std::string, int (*)(const Options&)> verbs = {
+      {"demo", demo},
+      {"run", run_experiment},
+      {"train", train},
+      {"eval", eval},
+      {"predict", predict},
+      {"report", report},
+      {"doctor", doctor},
+      {"explain", explain},
+      {"data check", data_check},
+      {"data phantom", data_phantom},
+  };
+  try {
+    set_threads(options.threads);
+    watch_for_interrupts();
+    return verbs.at(options.verb)(options);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    if (e.kind() == ErrorKind::bad_input) return 2;
+    std::fprintf(stderr, "  at %s:%u\n", e.where().file_name(), static_cast<unsigned>(e.where().line()));
+    return 1;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory; use a smaller --batch or --size\n");
+    return 1;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return 1;
+  }
+}

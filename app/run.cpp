@@ -1,0 +1,85 @@
+// querent run and querent demo: compare strategies, write everything down, make the report.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include "al/evaluation.h"
+#include "al/experiment.h"
+#include "app/options.h"
+#include "app/progress.h"
+#include "app/report.h"
+#include "app/setup.h"
+#include "app/stop.h"
+#include "app/version.h"
+#include "data/phantom.h"
+#include "tensor/error.h"
+#include "tensor/files.h"
+#include "tensor/run.h"
+
+namespace querent::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Runs the experiment with bars on the screen; returns the exit code.
+int run_with_progress(const Options& o, const data::Dataset& dataset) {
+  if (o.force) fs::remove_all(o.out);
+  const al::ExperimentConfig config = experiment_config(o);
+  RunProgress screen(o, config, dataset);
+  al::Hooks hooks;
+  hooks.progress = [&](const al::Progress& p) { screen.show(p); };
+  hooks.stop = [&] { return should_stop(o.out); };
+  const bool finished = al::run_experiment(config, dataset, o.out, hooks);
+  screen.end();
+  if (!finished) {
+    std::fprintf(stderr, "stopped; everything so far is in %s\nnext: querent run with the same flags continues where it stopped\n",
+                 o.out.c_str());
+    return 130;
+  }
+  write_report(o.out);
+  if (o.json) {
+    std::printf("%s", read_file(o.out + "/results.json", size_t{256} << 20).c_str());
+  } else if (!o.quiet) {
+    screen.summary(o.out);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_experiment(const Options& options) {
+  Options o = with_defaults(options);
+  if (o.out.empty()) o.out = "querent-run";
+  if (o.strategies.empty()) o.strategies = {"random", "bald", "kendall_gal"};
+  return run_with_progress(o, open_and_split(o));
+}
+
+int demo(const Options& options) {
+  Options o = options;
+  if (o.out.empty()) o.out = "querent-demo";
+  if (o.size == 0) o.size = 64;
+  o.data = o.out + "/phantom";
+  const int64_t count = 260;
+  if (!fs::exists(o.data + "/labels.csv")) {
+    if (!o.quiet && !o.json) std::printf("drawing %ld phantom chest X-rays of %ld x %ld pixels\n", static_cast<long>(count), static_cast<long>(o.size), static_cast<long>(o.size));
+    write_phantom_dataset(o.data, {.size = o.size, .seed = o.seed}, count);
+  }
+  o.data += "/labels.csv";
+  o.strategies = {"random", "bald"};
+  o.seeds = 2;
+  o.width = o.task == "seg" ? 8 : 16;
+  o.depth = 3;
+  o.start = o.task == "seg" ? 4 : 8;
+  o.budget = o.task == "seg" ? 32 : 64;
+  o.steps = 60;
+  o.batch = 8;
+  o.mc = 8;
+  o.pool_limit = 96;
+  o = with_defaults(o);
+  o.out += "/run";
+  const int code = run_with_progress(o, open_and_split(o));
+  if (code == 0 && !o.quiet && !o.json) std::printf("next: querent run --data YOUR.csv --task %s    (querent run --help)\n", o.task.c_str());
+  return code;
+}
+
+}  // namespace querent::app

@@ -1,0 +1,93 @@
+#include "app/setup.h"
+
+#include <set>
+
+#include "app/version.h"
+#include "data/check.h"
+#include "data/layouts.h"
+#include "data/split.h"
+#include "tensor/error.h"
+#include "tensor/rng.h"
+
+namespace querent::app {
+
+Options with_defaults(Options o) {
+  const bool seg = o.task == "seg";
+  if (o.size == 0) o.size = 128;
+  if (o.model.empty()) o.model = seg ? "unet" : "resnet18";
+  check((o.model == "unet") == seg, "run: --model {} does not do --task {}; use {}", o.model, o.task,
+        seg ? "unet" : "resnet18, vgg16 or vgg16_bn");
+  if (o.width == 0) o.width = o.model == "resnet18" ? 32 : 16;
+  if (o.dropout < 0) o.dropout = 0.2;
+  if (o.batch == 0) o.batch = seg ? 8 : 16;
+  if (o.lr == 0) o.lr = 1e-3;
+  if (o.start == 0) o.start = seg ? 4 : 16;
+  if (o.budget == 0) o.budget = seg ? 64 : 256;
+  if (o.steps == 0) o.steps = seg ? 150 : 200;
+  if (o.mc == 0) o.mc = 10;
+  if (o.pool_limit == 0) o.pool_limit = 384;
+  return o;
+}
+
+data::Dataset open_filtered(const Options& o) {
+  data::Dataset d = data::open_dataset(o.data, {.name = o.layout});
+  data::Filters f;
+  f.classes = o.classes;
+  f.exclude = o.exclude;
+  for (const std::string& rule : o.merge) data::add_merge(f, rule);
+  data::apply_filters(d, f);
+  if (o.limit > 0 && static_cast<int64_t>(d.cases.size()) > o.limit) {
+    Rng rng = Rng(o.seed).fork("limit");
+    rng.shuffle(d.cases);
+    d.cases.resize(static_cast<size_t>(o.limit));
+  }
+  return d;
+}
+
+data::Dataset open_and_split(const Options& o) {
+  data::Dataset d = open_filtered(o);
+  data::split_dataset(d, {.val = o.val_fraction, .test = o.test_fraction, .seed = o.seed});
+  data::require_usable(d, o.task == "seg" ? data::Task::segmentation : data::Task::classification);
+  return d;
+}
+
+int64_t count_patients(const data::Dataset& d) {
+  std::set<std::string> patients;
+  for (const data::Case& c : d.cases) patients.insert(data::patient_key(c));
+  return static_cast<int64_t>(patients.size());
+}
+
+al::ExperimentConfig experiment_config(const Options& o) {
+  al::ExperimentConfig c;
+  c.task = o.task;
+  c.model = o.model;
+  c.size = o.size;
+  c.width = o.width;
+  c.depth = o.depth;
+  c.dropout = o.dropout;
+  c.strategies = o.strategies;
+  c.seeds = o.seeds;
+  c.seed = o.seed;
+  c.start = o.start;
+  c.budget = o.budget;
+  c.growth = o.growth;
+  c.steps = o.steps;
+  c.full_steps = o.full_steps > 0 ? o.full_steps : 3 * o.steps;
+  c.batch = o.batch;
+  c.lr = o.lr;
+  c.weight_decay = o.weight_decay;
+  c.augment = !o.no_augment;
+  c.from_scratch = !o.keep_weights;
+  c.mc = o.mc;
+  c.pool_limit = o.pool_limit;
+  c.patience = o.patience;
+  c.reduction = o.reduction;
+  c.val_fraction = o.val_fraction;
+  c.test_fraction = o.test_fraction;
+  c.data = o.data;
+  c.command = o.command_line;
+  c.version = version;
+  return c;
+}
+
+}  // namespace querent::app

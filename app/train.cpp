@@ -1,0 +1,73 @@
+// querent train: one model on all training labels.
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "al/evaluation.h"
+#include "al/learner.h"
+#include "app/model_file.h"
+#include "app/options.h"
+#include "app/setup.h"
+#include "app/stop.h"
+#include "app/terminal.h"
+#include "data/split.h"
+#include "tensor/error.h"
+#include "tensor/files.h"
+#include "tensor/rng.h"
+
+namespace querent::app {
+namespace fs = std::filesystem;
+
+int train(const Options& options) {
+  Options o = with_defaults(options);
+  if (options.steps == 0) o.steps = o.task == "seg" ? 900 : 1200;
+  if (o.out.empty()) o.out = "querent-train";
+  const std::string best = o.out + "/weights/best.safetensors", checkpoint = o.out + "/checkpoint.safetensors";
+  if (o.force) fs::remove_all(o.out);
+  check(!fs::exists(best), "train: '{}' is already trained; use --force to start again or another --out", o.out);
+  make_folder(o.out + "/weights");
+
+  const data::Dataset dataset = open_and_split(o);
+  const std::vector<int64_t> train_cases = data::cases_of(dataset, "train"), val = data::cases_of(dataset, "val"),
+                             test = data::cases_of(dataset, "test");
+  const al::ExperimentConfig config = experiment_config(o);
+  data::Loader loader(dataset, al::loader_options(config));
+  loader.preload(train_cases);
+  loader.set_normalization(loader.measure(train_cases));
+  al::Learner learner(model_options(o, dataset), mix_key(o.seed, hash_name("weights")));
+  if (!o.weights.empty()) load_weights(learner.model(), learner.params(), o.weights, true);
+
+  Terminal terminal(o.quiet || o.json, o.no_color);
+  terminal.line(text("{} on {} images of {} patients, {} steps of {}", o.model, train_cases.size(),
+                     count_patients(dataset), o.steps, o.batch));
+  al::TrainOptions t{.steps = o.steps, .batch = o.batch, .lr = o.lr, .weight_decay = o.weight_decay};
+  t.key = mix_key(o.seed, hash_name("full"));
+  t.checkpoint = checkpoint;
+  al::TrainHooks hooks;
+  hooks.step = [&](int64_t step, double loss) { terminal.progress("training", step, o.steps, text("loss {}", loss)); };
+  hooks.stop = [&] { return should_stop(o.out); };
+  if (!learner.train(loader, train_cases, t, hooks)) {
+    terminal.end();
+    std::fprintf(stderr, "stopped; the same command continues from %s\n", checkpoint.c_str());
+    return 130;
+  }
+  terminal.end();
+  learner.save(best, model_metadata(o, dataset, loader, static_cast<int64_t>(train_cases.size())));
+  fs::remove(checkpoint);
+
+  nlohmann::json result = {{"weights", best}, {"labelled", train_cases.size()}};
+  if (!val.empty()) result["val_metrics"] = al::evaluate(learner, loader, val);
+  if (!test.empty()) result["metrics"] = al::evaluate(learner, loader, test);
+  write_atomically(o.out + "/results.json", result.dump(2) + "\n");
+  if (o.json) {
+    std::printf("%s\n", result.dump(2).c_str());
+  } else if (!o.quiet) {
+    for (const auto& [name, value] : result.value("metrics", nlohmann::json::object()).items()) {
+      std::printf("  %-16s %.4f\n", name.c_str(), value.get<double>());
+    }
+    std::printf("next: querent predict IMAGE --weights %s --uncertainty\n", best.c_str());
+  }
+  return 0;
+}
+
+}  // namespace querent::app
