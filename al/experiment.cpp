@@ -30,7 +30,7 @@ struct Stopped {};  // thrown to leave a unit half-way; the checkpoint has been 
 struct Lab {
   const ExperimentConfig& config;
   const data::Dataset& dataset;
-  const data::Loader& loader;
+  data::Loader& loader;
   const RunFolder& folder;
   const Hooks& hooks;
   std::vector<int64_t> train, val, test;

@@ -35,7 +35,7 @@ void Learner::save_checkpoint(const std::string& path, const Optimizer& optimize
   write_tensors(path, all, {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}});
 }
 
-bool Learner::train(const data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
+bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
                     const TrainHooks& hooks) {
   check(!cases.empty(), "train: there is no labelled image to train on");
   Optimizer optimizer(params_->all(), {.kind = OptimOptions::adamw, .lr = o.lr, .weight_decay = o.weight_decay});
@@ -51,6 +51,7 @@ bool Learner::train(const data::Loader& loader, std::span<const int64_t> cases, 
       step = optimizer.steps();
     }
   }
+  loader.set_seed(o.key);
   std::vector<int64_t> places(static_cast<size_t>(o.batch));  // in the endless stream of images: the dropout streams
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
@@ -62,7 +63,7 @@ bool Learner::train(const data::Loader& loader, std::span<const int64_t> cases, 
       saved = Clock::now();
     }
     if (stop) return false;
-    const data::Batch batch = loader.train_batch(cases, step, o.batch, o.key);
+    const data::Batch batch = loader.train_batch(cases, step, o.batch);
     std::iota(places.begin(), places.end(), step * o.batch);
     optimizer.set_lr(schedule.rate(step));
     const double value = train_step(model_, optimizer, batch.x, model_.segments ? batch.mask_labels() : batch.label,

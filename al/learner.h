@@ -18,7 +18,7 @@ struct TrainOptions {
   int64_t steps = 150, batch = 8;
   double lr = 1e-3, weight_decay = 1e-4;
   uint64_t key = 0;              // order of images, augmentation and dropout are functions of (key, step)
-  std::string checkpoint;        // file to continue from and to write now and then; empty: none
+  std::string checkpoint = {};   // file to continue from and to write now and then; empty: none
   double checkpoint_every = 30;  // seconds
 };
 struct TrainHooks {
@@ -32,9 +32,9 @@ class Learner {
   Learner(const ModelOptions& model, uint64_t seed);
 
   // AdamW, cosine decay after a short warm-up, for options.steps steps of options.batch images drawn from `cases` epoch
-  // by epoch. Continues from options.checkpoint when that file exists. Returns false when hooks.stop() asked to stop;
+  // by epoch; the loader is given the seed options.key. Continues from options.checkpoint when that file exists. Returns false when hooks.stop() asked to stop;
   // then the checkpoint is written first.
-  bool train(const data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& options,
+  bool train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& options,
              const TrainHooks& hooks);
 
   // Probabilities of one deterministic pass, case by case: [C] for classifiers (C = 1 becomes {1-p, p}), [H*W] for

@@ -71,7 +71,10 @@ RunFolder::RunFolder(std::string path, const ExperimentConfig& config) : path_(s
   for (const char* sub : {"units", "queries", "weights", "gallery"}) fs::create_directories(path_ + "/" + sub, error);
   check(!error, "run: cannot create folder '{}': {}; choose another --out", path_, error.message());
   const std::string now = config.json();
-  if (!fs::exists(file("config.json"))) return write_text("config.json", now);
+  if (!fs::exists(file("config.json"))) {
+    write_text("config.json", now);
+    return;
+  }
   const std::string before = read_file(file("config.json"), largest_json);
   if (before == now) return;
   const json old = json::parse(before, nullptr, false);

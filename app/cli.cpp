@@ -66,6 +66,8 @@ void learning_flags(CLI::App* v, Options& o) {
   v->add_option("--steps", o.steps,
                 "Optimizer steps a round (0: seg 150, cls 200; the full-data run takes three times that)")
       ->capture_default_str();
+  v->add_option("--full-steps", o.full_steps, "Optimizer steps of the full-data model (0: 3 x steps)")
+      ->capture_default_str();
   v->add_option("--mc", o.mc, "MC-dropout passes T when scoring (0: 10)")->capture_default_str();
   v->add_option("--pool-limit", o.pool_limit, "Score at most so many pool images a round (0: 384; -1: all)")
       ->capture_default_str();

@@ -10,6 +10,7 @@
 #include "app/options.h"
 #include "app/setup.h"
 #include "app/terminal.h"
+#include "data/decode.h"
 #include "data/encode.h"
 #include "data/layouts.h"
 #include "tensor/error.h"
@@ -84,7 +85,7 @@ int predict(const Options& o) {
     }
     csv += c.id;
     if (segments) {
-      const Image original = data::decode_grey(c.image);
+      const Image original = data::to_grey(data::decode_image(c.image));
       const std::string name = safe_name(c.id) + ".png";
       double foreground = 0;
       for (const double v : mean) foreground += v >= 0.5 ? 1.0 / static_cast<double>(mean.size()) : 0.0;

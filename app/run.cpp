@@ -62,7 +62,7 @@ int demo(const Options& options) {
   const int64_t count = 260;
   if (!fs::exists(o.data + "/labels.csv")) {
     if (!o.quiet && !o.json) std::printf("drawing %ld phantom chest X-rays of %ld x %ld pixels\n", static_cast<long>(count), static_cast<long>(o.size), static_cast<long>(o.size));
-    write_phantom_dataset(o.data, {.size = o.size, .seed = o.seed}, count);
+    write_phantom_dataset(o.data, count, o.size, o.seed);
   }
   o.data += "/labels.csv";
   o.strategies = {"random", "bald"};

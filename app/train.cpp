@@ -57,14 +57,13 @@ int train(const Options& options) {
 
   nlohmann::json result = {{"weights", best}, {"labelled", train_cases.size()}};
   if (!val.empty()) result["val_metrics"] = al::evaluate(learner, loader, val);
-  if (!test.empty()) result["metrics"] = al::evaluate(learner, loader, test);
+  const al::Metrics metrics = test.empty() ? al::Metrics{} : al::evaluate(learner, loader, test);
+  if (!test.empty()) result["metrics"] = metrics;
   write_atomically(o.out + "/results.json", result.dump(2) + "\n");
   if (o.json) {
     std::printf("%s\n", result.dump(2).c_str());
   } else if (!o.quiet) {
-    for (const auto& [name, value] : result.value("metrics", nlohmann::json::object()).items()) {
-      std::printf("  %-16s %.4f\n", name.c_str(), value.get<double>());
-    }
+    for (const auto& [name, value] : metrics) std::printf("  %-16s %.4f\n", name.c_str(), value);
     std::printf("next: querent predict IMAGE --weights %s --uncertainty\n", best.c_str());
   }
   return 0;

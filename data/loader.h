@@ -58,6 +58,7 @@ class Loader {
   // Mean and standard deviation of the pixels of these cases; labels are not looked at.
   Normalization measure(std::span<const int64_t> cases) const;
   void set_normalization(Normalization n) { options_.normalization = n; }
+  void set_seed(uint64_t seed) { options_.seed = seed; }  // of order and augmentation; decoded cases stay in memory
   // Reads the cases into memory, in parallel, in portions; `progress(done, total)` may be empty.
   void preload(std::span<const int64_t> cases, const std::function<void(int64_t, int64_t)>& progress = {}) const;
 

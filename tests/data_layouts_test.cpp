@@ -251,7 +251,12 @@ TEST_CASE("CheXpert's table and MNIST's idx files") {
 TEST_CASE("filters: merge, exclude, keep, and names that do not exist") {
   Dataset d;
   for (const char* label : {"normal", "bacterial", "viral", "covid19"})
-    d.cases.push_back({.id = label, .image = "x", .label = label});
+  {
+    Case c;
+    c.id = c.label = label;
+    c.image = "x";
+    d.cases.push_back(c);
+  }
   refresh_classes(d);
   Filters f;
   add_merge(f, "pneumonia=bacterial+viral");
