@@ -25,8 +25,8 @@ struct Nodule {
 struct PhantomOptions {
   int64_t size = 128;  // pixels a side, 64 to 1024
   uint64_t seed = 1;
-  double nodule_fraction = 0.20;      // of patients, the finding is one to three nodules
-  double opacity_fraction = 0.30;     // of patients, the finding is a consolidation or infiltrate
+  double nodule_fraction = 0.15;      // of patients, the finding is one to three nodules
+  double opacity_fraction = 0.35;     // of patients, the finding is a consolidation or infiltrate
   double difficulty = 0.5;            // 0 obvious findings, 1 mostly subtle ones
   double device_fraction = 0.25;      // of images, lines, tubes or leads (whatever the finding)
   double second_image_chance = 0.25;  // that a patient's next image shows the same patient

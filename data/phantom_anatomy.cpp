@@ -17,10 +17,10 @@ Lung make_lung(const Patient& p, const Shot& s, int side) {
   Lung l{};
   l.side = side;
   l.xc = axis + side * 5.8 * p.width;
-  l.lateral = (7.5 + 0.25 * breath + (side < 0 ? 0.15 : -0.1)) * p.width;
+  l.lateral = (8.1 + 0.25 * breath + (side < 0 ? 0.15 : -0.1)) * p.width;
   l.medial = 4.9 * p.width;
-  l.base = 8.0 * p.height;
-  l.height = (20.5 + 0.15 * side) * p.height;
+  l.base = 9.5 * p.height;
+  l.height = (22.0 + 0.15 * side) * p.height;
   l.depth = (8.4 + 0.4 * breath) * p.depth;
   l.square = p.apex_shape;
   // The right dome stands higher than the left because of the liver.
@@ -33,11 +33,11 @@ Lung make_lung(const Patient& p, const Shot& s, int side) {
 }
 
 void add_body(const Patient& p, const Shot& s, Anatomy& a) {
-  const double wall = between(1.7, 4.2, p.fat), side_x = 13.1 * p.width;
+  const double wall = between(2.6, 5.2, p.fat), side_x = 13.7 * p.width;
   a.torso_x = project(s, {0, 0, 0}).x;
   a.torso_width = side_x + wall;
-  a.torso_base = 8.0 * p.height;
-  a.torso_height = 20.5 * p.height + 2.2 + 0.6 * p.fat;
+  a.torso_base = 9.0 * p.height;
+  a.torso_height = 21.5 * p.height + 2.2 + 0.6 * p.fat;
   a.torso_depth = 9.6 * p.depth + between(0.8, 3.0, p.fat);
   a.belly = between(0.0, 2.5, p.fat);
   const double top = -12.5 * p.height, reach = side_x + 3.6;
@@ -70,7 +70,7 @@ void add_body(const Patient& p, const Shot& s, Anatomy& a) {
 
 void add_heart(const Patient& p, const Shot& s, Anatomy& a) {
   // Widths follow from the cardiothoracic ratio: heart width = ratio * inner thoracic width.
-  const double thorax = 26.2 * p.width, width = p.heart_ratio * thorax * (s.supine ? 1.09 : 1.0);
+  const double thorax = 27.4 * p.width, width = p.heart_ratio * thorax * (s.supine ? 1.09 : 1.0);
   const double squat = 1 - 0.06 * s.inspiration;  // a high diaphragm lifts and widens the heart
   const double right = width * 0.34 * squat, left = width * 0.66 * squat;
   const double floor_y = std::min(a.lungs[0].dome_y, a.lungs[1].dome_y);
@@ -81,7 +81,7 @@ void add_heart(const Patient& p, const Shot& s, Anatomy& a) {
   a.heart.push_back({x0 + left - 0.52 * width, mid + 0.9, 0.62 * width, 0.44 * width, tilt, 5.6});   // left ventricle
   a.heart.push_back({x0 - right + 0.30 * width, mid + 0.1, 0.30 * width, tall * 0.72, -0.12, 5.0});  // right atrium
   a.heart.push_back({x0 + 0.03 * width, mid + 0.8, 0.37 * width, tall * 0.80, 0.15, 5.6});           // right ventricle
-  a.heart.push_back({x0 + 0.10 * width, mid - 0.52 * tall, 0.27 * width, tall * 0.52, -0.25, 4.6});  // outflow, auricle
+  a.heart.push_back({x0 + 0.13 * width, mid - 0.42 * tall, 0.29 * width, tall * 0.62, -0.45, 4.6});  // outflow, auricle
   // The fitted left ventricle may lie wider than asked: scale the group so that its width is the asked one.
   double lo = 1e9, hi = -1e9;
   for (const Ellipsoid& e : a.heart) {
@@ -228,7 +228,7 @@ double Lung::chord(double x, double y) const {
   if (below <= 0) return 2 * half;
   const double cut = std::sqrt(below / dome_b);  // the dome fills [dome_z - cut, dome_z + cut]
   const double front = std::max(0.0, half - (dome_z + cut)), back = std::max(0.0, (dome_z - cut) + half);
-  return (front + back) * std::exp(-below / 2.2);  // the recess thins out towards its rim
+  return (front + back) * std::exp(-below / 1.3);  // the recess thins out towards its rim
 }
 
 Patient sample_patient(const PhantomOptions& o, int64_t patient) {
@@ -236,8 +236,8 @@ Patient sample_patient(const PhantomOptions& o, int64_t patient) {
   Patient p{};
   const double height = bounded_normal(rng, 0, 1);
   p.scale = 1 + 0.05 * height;
-  p.width = p.scale * bounded_normal(rng, 1, 0.06);
-  p.height = p.scale * bounded_normal(rng, 1, 0.07);
+  p.width = p.scale * bounded_normal(rng, 1, 0.075);
+  p.height = p.scale * bounded_normal(rng, 1, 0.085);
   p.depth = bounded_normal(rng, 1, 0.08);
   p.fat = std::pow(rng.uniform(), 1.4);
   p.breast = rng.uniform() < 0.5 ? 0.0 : std::clamp(0.25 + 0.5 * p.fat + 0.2 * rng.normal(), 0.05, 1.0);
@@ -251,7 +251,7 @@ Patient sample_patient(const PhantomOptions& o, int64_t patient) {
   p.bone = between(1.15, 0.75, p.age) * bounded_normal(rng, 1, 0.1);
   p.vessel_gain = bounded_normal(rng, 1, 0.16);
   p.hilum_gain = bounded_normal(rng, 1, 0.16);
-  p.apex_shape = rng.uniform(0.08, 0.45);
+  p.apex_shape = rng.uniform(0.0, 0.28);
   p.dome_gap = rng.uniform(0.2, 2.2);
   p.clavicle_rise = bounded_normal(rng, 2.4, 0.9);
   const double what = rng.uniform();
@@ -267,11 +267,11 @@ Shot sample_shot(const PhantomOptions& o, const Patient& p, int64_t index) {
   Shot s{};
   s.supine = rng.uniform() < 0.3;
   s.inspiration = std::clamp(bounded_normal(rng, s.supine ? -0.5 : 0.25, 0.5), -1.4, 1.1);
-  s.yaw = bounded_normal(rng, 0, 0.06);
+  s.yaw = bounded_normal(rng, 0, 0.08);
   s.pitch = bounded_normal(rng, s.supine ? 0.06 : 0, 0.05);
-  s.roll = bounded_normal(rng, 0, 0.03);
-  s.fov = 32.0 * std::max(p.width, p.height) * bounded_normal(rng, 1.03, 0.05, 2.0);
-  s.cx = bounded_normal(rng, 0, 0.8);
+  s.roll = bounded_normal(rng, 0, 0.045);
+  s.fov = 32.0 * std::max(p.width, p.height) * bounded_normal(rng, 1.05, 0.07, 2.0);
+  s.cx = bounded_normal(rng, 0, 1.1);
   s.cy = bounded_normal(rng, 0.4, 1.0);
   s.arms = s.supine ? rng.uniform(0, 0.4) : rng.uniform(0.2, 1);
   const double easy = rng.uniform();
@@ -280,8 +280,8 @@ Shot sample_shot(const PhantomOptions& o, const Patient& p, int64_t index) {
   s.contrast = bounded_normal(rng, 1, 0.18);
   s.noise = std::exp(bounded_normal(rng, 0, 0.6));
   s.glare = rng.uniform(0.25, 0.9);
-  s.sharpen = rng.uniform() < 0.5 ? rng.uniform(0.2, 1.0) : rng.uniform(0, 0.2);
-  s.compress = rng.uniform(0.1, 0.5);
+  s.sharpen = rng.uniform(0.2, 1.6);
+  s.compress = rng.uniform(0.1, 0.6);
   s.gamma = std::exp(bounded_normal(rng, 0, 0.16));
   s.blur = rng.uniform(0.02, 0.07);
   s.devices = rng.uniform() < o.device_fraction;

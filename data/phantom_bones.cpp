@@ -19,7 +19,7 @@ Tube tube_of(const Shot& s, const std::vector<Point>& path, const std::vector<do
   for (size_t i = 0; i < q.size(); ++i) {
     const Point &u = q[i > 0 ? i - 1 : i], &v = q[i + 1 < q.size() ? i + 1 : i];
     const double across = std::hypot(v.x - u.x, v.y - u.y), along = v.z - u.z;
-    const double stretch = std::min(1.55, std::hypot(across, along) / std::max(across, 1e-6));
+    const double stretch = std::min(1.3, std::hypot(across, along) / std::max(across, 1e-6));
     t.points.push_back({q[i].x, q[i].y, radius[std::min(i, radius.size() - 1)], stretch});
   }
   return t;
@@ -34,7 +34,7 @@ void add_ribs(const Patient& p, const Shot& s, Anatomy& a) {
       const double wobble = 0.10 * rng.normal(), thick = 1 + 0.07 * rng.normal();
       const double y0 = (-12.9 + 2.25 * (k - 1)) * p.height + wobble;
       const double fall = p.rib_slope * (2.1 + 0.48 * std::min(k, 7) - 0.5 * breath) * p.height;
-      const double rise = 0.25 * p.height * (k > 2 ? 1 : 0);
+      const double rise = 0.12 * p.height * (k > 2 ? 1 : 0);
       // As wide as the lung at the rib's lateral turn.
       const double wall = std::max(lung.lateral_x(std::min(y0 + fall, lung.base)), 4.9 * p.width);
       const double wide = std::abs(wall - side * project(s, {0, 0, 0}).x) + 0.15;
@@ -45,7 +45,7 @@ void add_ribs(const Patient& p, const Shot& s, Anatomy& a) {
       std::vector<double> back_r, front_r;
       const auto point = [&](double degrees) {
         const double f = degrees * pi / 180, sn = std::sin(f), cs = std::cos(f);
-        const double y = y0 + fall * (1 - cs) - rise * std::sin(2 * f);
+        const double y = y0 + fall * (0.62 * (1 - cs) + 0.38 * f / (pi / 2)) - rise * std::sin(2 * f);
         const double x = wide * std::pow(std::max(sn, 0.0), 0.88);
         const double bent =
             (degrees < 90 ? p.scoliosis * std::sin(y0 / 7.5 + p.scoliosis_phase) : 0) * std::max(cs, 0.0);

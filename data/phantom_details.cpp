@@ -24,9 +24,9 @@ struct Grower {
       x += step * std::cos(angle) * lung.side, y += step * std::sin(angle);
       walked += step;
       r *= 0.955;
-      if (lung.cavity(x, y) > 0.99 || y > lung.dome(x) + 2.5 || r < 0.028) break;
+      if (lung.cavity(x, y) > 0.99 || y > lung.dome(x) + 2.5 || r < 0.02) break;
       t.points.push_back({x, y, r, 1});
-      if (depth < 6 && rng.uniform() < 0.42) {
+      if (depth < 6 && rng.uniform() < 0.5) {
         const double share = rng.uniform(0.18, 0.55), turn = (rng.uniform() < 0.5 ? -1 : 1) * rng.uniform(0.4, 1.0);
         const double child = r * std::cbrt(share);
         r *= std::cbrt(1 - share);
@@ -56,7 +56,7 @@ void add_nodules(const Patient& p, const Shot& s, Anatomy& a) {
   const double many = rng.uniform();
   const int count = many < 0.75 ? 1 : many < 0.92 ? 2 : 3;
   for (int i = 0; i < count; ++i) {
-    const double r = 0.55 + 1.05 * std::pow(rng.uniform(), 1.3);
+    const double r = 0.6 + 1.5 * std::pow(rng.uniform(), 1.2);
     const double lobes = rng.uniform(0, 0.22), phase = rng.uniform(0, 6.28);
     for (int tries = 0; tries < 200; ++tries) {
       const double x = rng.uniform(-14, 14) * p.width, y = rng.uniform(-11, 10) * p.height;
@@ -69,7 +69,7 @@ void add_nodules(const Patient& p, const Shot& s, Anatomy& a) {
 
 void add_opacity(const Patient& p, const Shot& s, Anatomy& a) {
   Rng rng = Rng(p.key).fork("opacity");
-  const double dose = 0.8 + 4.4 * s.severity;  // cm of water-equivalent tissue at the thickest place
+  const double dose = 2.0 + 10.0 * s.severity;  // cm of water-equivalent tissue at the thickest place
   Opacity& o = a.opacity;
   o.kind = p.opacity_kind;
   const int side = rng.uniform() < 0.5 ? -1 : 1;
@@ -86,7 +86,7 @@ void add_opacity(const Patient& p, const Shot& s, Anatomy& a) {
     const bool both = rng.uniform() < 0.45;
     for (int i = 0; i < count; ++i) {
       const Lung& l = both && rng.uniform() < 0.5 ? a.lungs[side < 0 ? 1 : 0] : main;
-      blob(l, rng.uniform(0.1, 0.85), std::pow(rng.uniform(), 1.4) * 0.85, rng.uniform(1.4, 3.6), rng.uniform(1.4, 3.6),
+      blob(l, rng.uniform(0.1, 0.85), std::pow(rng.uniform(), 1.4) * 0.85, rng.uniform(1.8, 4.2), rng.uniform(1.8, 4.2),
            dose * rng.uniform(0.6, 1.0));
     }
     o.grain = rng.uniform(0.4, 0.9);
@@ -119,7 +119,7 @@ void add_vessels(const Patient& p, const Shot& s, Anatomy& a) {
     const Lung& l = a.lungs[i];
     const double hx = a.core_x + l.side * 3.4 * p.width, hy = (l.side < 0 ? -0.4 : -1.6) * p.height;
     Rng rng = Rng(p.key).fork(l.side < 0 ? "vessels right" : "vessels left");
-    Grower g{l, a, rng, 900};
+    Grower g{l, a, rng, 1300};
     // A poor breath shortens the lung from below and crowds the same vessels into less room.
     const double squeeze = 1 + 0.10 * s.inspiration;
     const double start[] = {-1.45, -1.1, -0.75, -0.35, 0.05, 0.40, 0.72, 1.0, 1.25, 1.5, 0.9, -0.9};

@@ -142,7 +142,7 @@ Image finish_film(const std::vector<float>& attenuation, const Shot& s, const Vi
   }
   std::vector<float> glare = shrink(source, n, 8);
   gaussian_blur(glare, coarse, 2.6 / (view.pixel * 8));
-  const float much = static_cast<float>(0.42 * s.glare);
+  const float much = static_cast<float>(0.30 * s.glare);
   for (int64_t y = 0; y < n; ++y)
     for (int64_t x = 0; x < n; ++x)
       light[static_cast<size_t>(y * n + x)] +=
@@ -151,7 +151,7 @@ Image finish_film(const std::vector<float>& attenuation, const Shot& s, const Vi
   std::vector<float> film = shrink(light, n, k);
 
   // Photon counts: Gaussian of the Poisson variance. One Philox block a pixel gives one normal number.
-  const double quanta = 5e5 * s.fov * s.fov / static_cast<double>(size * size) / s.noise;
+  const double quanta = 9e5 * s.fov * s.fov / static_cast<double>(size * size) / s.noise;
   const PhiloxKey key{static_cast<uint32_t>(s.key), static_cast<uint32_t>(s.key >> 32)};
   for (size_t i = 0; i < film.size(); ++i) {
     const PhiloxCounter r = philox({static_cast<uint32_t>(i), 0, 0x6E6F6973u, 0}, key);
@@ -164,7 +164,7 @@ Image finish_film(const std::vector<float>& attenuation, const Shot& s, const Vi
   // Display window from the picture itself, as a radiographer sets it, with some disagreement.
   const float low = quantile(film, 0.5f, 9.0f, 0.03), high = quantile(film, 0.5f, 9.0f, 0.97);
   const float base = low - static_cast<float>(0.10 + 0.05 * s.exposure) * (high - low);
-  const float range = (high - low) * 1.30f / static_cast<float>(s.contrast);
+  const float range = (high - low) * 1.42f / static_cast<float>(s.contrast);
   for (float& v : film) v = (v - base) / range;
   // Compression of the dynamic range, as digital systems do: part of the broad background is taken away.
   std::vector<float> broad = film;
@@ -181,7 +181,7 @@ Image finish_film(const std::vector<float>& attenuation, const Shot& s, const Vi
   if (s.sharpen > 0.02) {
     std::vector<float> soft = film;
     for (float& v : soft) v = std::clamp(v, -0.2f, 1.3f);
-    gaussian_blur(soft, size, 1.6 / (view.pixel * static_cast<double>(k)));
+    gaussian_blur(soft, size, 1.3 / (view.pixel * static_cast<double>(k)));
     for (size_t i = 0; i < film.size(); ++i)
       if (film[i] > -0.2f) film[i] += static_cast<float>(0.7 * s.sharpen) * (film[i] - soft[i]);
   }
@@ -190,7 +190,7 @@ Image finish_film(const std::vector<float>& attenuation, const Shot& s, const Vi
     const float v = std::clamp(film[i], 0.0f, 1.25f);
     const float curve = v < 1e-6f ? 0.0f : std::pow(v, static_cast<float>(s.gamma));
     out.pixels[i] =
-        std::clamp(1.06f * (1 - std::exp(-1.9f * curve * (0.55f + 0.45f * curve))) / (1 - std::exp(-1.9f)), 0.0f, 1.0f);
+        std::clamp(1.03f * (1 - std::exp(-1.9f * curve * (0.55f + 0.45f * curve))) / (1 - std::exp(-1.9f)), 0.0f, 1.0f);
   }
   mark_film(out, s, static_cast<double>(size) / 1.5);
   return out;

@@ -10,7 +10,7 @@ namespace querent::phantom {
 
 namespace {
 
-constexpr double mu_soft = 0.175, mu_lung = 0.058, mu_bone = 0.34, mu_metal = 2.2;
+constexpr double mu_soft = 0.175, mu_lung = 0.058, mu_bone = 0.44, mu_metal = 2.2;
 constexpr double d_mu = mu_soft - mu_lung;
 
 double smooth_step(double low, double high, double x) {
@@ -60,15 +60,15 @@ void draw_vertebra(Layer& layer, const View& view, const Vertebra& b, double bon
       const double u = std::abs(dx) / (b.half_width * waist), v = std::abs(dy) / b.half_height;
       double cm = 0;
       if (u < 1 && v < 1)
-        cm +=
-            0.75 * std::sqrt(1 - u * u * u * u) + 0.45 * smooth_step(0.72, 0.97, v) + 0.30 * smooth_step(0.78, 0.97, u);
+        cm += 0.40 * std::sqrt((1 - u * u) * (1 - v * v * v * v)) + 0.22 * smooth_step(0.72, 0.97, v) +
+              0.10 * smooth_step(0.78, 0.97, u);
       const double pu = (std::abs(dx) - 0.62 * b.half_width) / (0.24 * b.half_width),
                    pv = (dy + 0.25 * b.half_height) / (0.42 * b.half_height);
       const double ring = pu * pu + pv * pv;  // pedicles: rings seen end-on
-      if (ring < 1) cm += 0.15 + 0.45 * smooth_step(0.35, 0.9, ring);
+      if (ring < 1) cm += 0.10 + 0.35 * smooth_step(0.35, 0.9, ring);
       const double su = (q[0] - b.spinous) / 0.38, sv = (dy - 1.1 * b.half_height) / (0.62 * b.half_height),
                    tip = su * su + sv * sv;
-      if (tip < 1) cm += 0.75 * std::sqrt(1 - tip);
+      if (tip < 1) cm += 0.55 * std::sqrt(1 - tip);
       layer.v[static_cast<size_t>(y * n + x)] += static_cast<float>(bone * cm);
     }
   }
@@ -177,7 +177,7 @@ void draw_tube(Layer& layer, const View& view, const Tube& tube, Join join) {
         if (tube.shell > 0 && r_cm > tube.shell) {
           const double core_cm = r_cm - tube.shell, core = core_cm / view.pixel;
           const double deep = std::max(0.0, r_cm * tube.flat - tube.shell);
-          if (d2 < core * core) cm -= 0.72 * 2 * deep * std::sqrt(1 - d2 / (core * core)) * (r / wide);
+          if (d2 < core * core) cm -= 0.85 * 2 * deep * std::sqrt(1 - d2 / (core * core)) * (r / wide);
         }
         cm *= tube.weight * (a.stretch + t * (b.stretch - a.stretch));
         const size_t at = static_cast<size_t>(y * n + x);
@@ -255,12 +255,12 @@ Projection project_anatomy(const Anatomy& a, const Patient& p, const Shot& s, co
       const double grain =
           textures.coarse.fractal(0.5 * x, 0.5 * y, 3) + 0.8 * textures.fine.fractal(2.1 * x, 2.1 * y, 2);
       double sum =
-          mu_soft * (thick - aerated - 1.15 * air.v[at]) + aerated * mu_lung * (1 + gravity * y + 0.07 * grain);
+          mu_soft * (thick - aerated - 1.4 * air.v[at]) + aerated * mu_lung * (1 + gravity * y + 0.10 * grain);
       for (const Ellipsoid& e : a.gas) sum -= 0.8 * mu_soft * e.chord(x, y);
       sum = std::max(sum, 0.25);
       sum += mu_bone * (bone.v[at] + clavicle.v[at]) + mu_metal * metal.v[at];
       for (const Ellipsoid& e : a.discs) sum += mu_metal * e.chord(x, y);
-      sum += d_mu * 2.6 * share * vessel.v[at];
+      sum += d_mu * 3.6 * share * vessel.v[at];
       if (!a.opacity.blobs.empty()) {
         const Cloud cloud = opacity_at(a.opacity, textures, x, y);
         const double room = std::min(1.0, aerated / 7.0);
@@ -271,7 +271,7 @@ Projection project_anatomy(const Anatomy& a, const Patient& p, const Shot& s, co
         const double dx = q0[0] - q.x, dy = q0[1] - q.y, d2 = dx * dx + dy * dy;
         if (d2 > 2.3 * q.r * q.r) continue;
         const double r = q.r * (1 + q.lobes * std::sin(3 * std::atan2(dy, dx) + q.phase)), v = 1 - d2 / (r * r);
-        if (v > 0) sum += d_mu * 2 * q.r * (0.22 + 1.0 * (1 - q.subtlety)) * std::sqrt(v) * smooth_step(0, 0.35, v);
+        if (v > 0) sum += d_mu * 2 * q.r * (0.35 + 1.65 * (1 - q.subtlety)) * std::sqrt(v) * smooth_step(0, 0.35, v);
       }
       out.attenuation[at] = static_cast<float>(sum);
     }
