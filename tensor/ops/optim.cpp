@@ -147,7 +147,7 @@ extern constinit const Op sgd_update_op{
     .cost = cost_sgd,
     .grad = no_gradient,
     .keep = {},
-    .kernel = {.ref = ref_sgd, .cpu = nullptr, .cuda = cuda::sgd_update},
+    .kernel = {.ref = ref_sgd, .cpu = cpu::sgd_update, .cuda = cuda::sgd_update},
     .cases = cases_sgd};
 extern constinit const Op adam_update_op{
     .name = "adam_update",
@@ -162,7 +162,7 @@ extern constinit const Op adam_update_op{
     .cost = cost_adam,
     .grad = no_gradient,
     .keep = {},
-    .kernel = {.ref = ref_adam, .cpu = nullptr, .cuda = cuda::adam_update},
+    .kernel = {.ref = ref_adam, .cpu = cpu::adam_update, .cuda = cuda::adam_update},
     .cases = cases_adam};
 extern constinit const Op accumulate_op{.name = "accumulate",
                                         .formula = "into += x; in place",
@@ -172,7 +172,7 @@ extern constinit const Op accumulate_op{.name = "accumulate",
                                         .cost = cost_accumulate,
                                         .grad = no_gradient,
                                         .keep = {},
-                                        .kernel = {.ref = ref_accumulate, .cpu = nullptr, .cuda = cuda::accumulate},
+                                        .kernel = {.ref = ref_accumulate, .cpu = cpu::accumulate, .cuda = cuda::accumulate},
                                         .cases = cases_accumulate};
 
 void sgd_update(const Tensor& p, const Tensor& g, const Tensor& velocity, const Tensor& hyper) {

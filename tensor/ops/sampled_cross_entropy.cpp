@@ -168,6 +168,8 @@ std::vector<Case> cases() {
       {"one variance per row", {{{5, 3}}, {{5, 1}}, labels({5}, 3), streams(5)}, a},
       {"pixels", {{{2, 3, 5, 3}}, {{2, 3, 5, 3}}, labels({2, 3, 5}, 3), streams(2)}, a},
       {"binary pixels", {{{2, 3, 5, 1}}, {{2, 3, 5, 1}}, labels({2, 3, 5}, 2), streams(2)}, a},
+      {"binary, long rows", {{{2, 37, 41, 1}}, {{2, 37, 41, 1}}, labels({2, 37, 41}, 2), streams(2)}, a},
+      {"binary, large logits", {{{1, 50, 1}, Sample::normal, 100}, {{1, 50, 1}}, labels({1, 50}, 2), streams(1)}, a},
       {"one sample", {{{3, 2}}, {{3, 2}}, labels({3}, 2), streams(3)}, SampledLogitsAttrs{.samples = 1}},
       {"large logits", {{{3, 5}, Sample::normal, 100}, {{3, 1}}, labels({3}, 5), streams(3)}, a},
       {"log_var", {{{7, 3}}, {{7, 2}}, labels({7}, 3), streams(7)}, a, "log_var must be [N,*,C] like logits"},
@@ -201,7 +203,7 @@ extern constinit const Op sampled_cross_entropy_op{
     .cost = cost,
     .grad = grad,
     .keep = {"logits", "log_var", "labels", "streams"},
-    .kernel = {.ref = ref, .cpu = nullptr, .cuda = cuda::sampled_cross_entropy},
+    .kernel = {.ref = ref, .cpu = cpu::sampled_cross_entropy, .cuda = cuda::sampled_cross_entropy},
     .cases = cases};
 extern constinit const Op sampled_cross_entropy_grad_op{
     .name = "sampled_cross_entropy_grad",
@@ -216,7 +218,7 @@ extern constinit const Op sampled_cross_entropy_grad_op{
     .cost = cost_grad,
     .grad = no_gradient,
     .keep = {},
-    .kernel = {.ref = ref_grad, .cpu = nullptr, .cuda = cuda::sampled_cross_entropy_grad},
+    .kernel = {.ref = ref_grad, .cpu = cpu::sampled_cross_entropy_grad, .cuda = cuda::sampled_cross_entropy_grad},
     .cases = cases_grad};
 
 Tensor sampled_cross_entropy(const Tensor& logits, const Tensor& log_var, const Tensor& labels, const Tensor& streams,
