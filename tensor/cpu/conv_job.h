@@ -8,8 +8,13 @@
 #include <vector>
 
 #include "tensor/op_attrs.h"
+#include "tensor/tensor.h"
 
 namespace querent::cpu {
+
+// Memory for the time of a call, aligned to vectors, not zeroed; it comes from the pool of tensors, so its pages are
+// not asked of the system again and again.
+inline Tensor scratch(int64_t floats) { return Tensor::empty({floats}, DType::f32); }
 
 struct Tap {
   int64_t row, col;

@@ -6,7 +6,8 @@
 // channels is, for each tap and channel, two loads of weights, MR broadcasts at fixed offsets and 2*MR multiply-adds:
 // the registers of the tile are written once. Scratch is read 9 times from L1/L2 for a 3x3 filter and written once;
 // weights are packed once per call as [panel of channels][tap][c][lanes]. Cost: 2*taps*C*O FLOP per pixel at 70-90 % of
-// the FMA peak when the row is wide.
+// the FMA peak when the row is wide. Images narrower than a tile (run_gathered) are cut into tiles of MR pixels across
+// rows and images instead, each with its patches copied as [tap][c][MR]: the same tile kernel, full registers.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/cpu/conv_rows.cpp"
 #include <algorithm>
@@ -149,31 +150,52 @@ TileChoice choose_tile(int64_t cols) {
   return best;
 }
 
+// Weights as [panel of channels][tap][c][width] and biases as [panel][width], aligned to vectors, zero beyond the end.
 template <int NV>
-void run_panels(const ConvJob& j) {
-  const D d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), width = NV * lanes;
-  const int64_t panels = (j.out + width - 1) / width;
-  const int64_t taps = static_cast<int64_t>(j.taps.size()), panel_size = taps * j.in * width;
-  const Layout l = lay_out(j);
-
-  std::vector<float> packed(static_cast<size_t>(panels * panel_size + panels * width + lanes));
-  float* weights = packed.data();
-  weights += (-(reinterpret_cast<intptr_t>(weights) / 4)) & (lanes - 1);
-  float* bias = weights + panels * panel_size;
+struct Packed {
+  explicit Packed(const ConvJob& j)
+      : width(NV * static_cast<int64_t>(hn::Lanes(D()))),
+        panels((j.out + width - 1) / width),
+        panel_size(static_cast<int64_t>(j.taps.size()) * j.in * width),
+        memory(scratch(panels * (panel_size + width))),
+        weights(memory.data<float>()),
+        bias(weights + panels * panel_size) {
 #pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < panels; ++p) {
-    const int64_t count = std::min(width, j.out - p * width);
-    for (int64_t o = 0; o < width; ++o) bias[p * width + o] = j.bias && o < count ? j.bias[p * width + o] : 0;
-    float* to = weights + p * panel_size;
-    for (const Tap& t : j.taps) {
-      for (int64_t c = 0; c < j.in; ++c, to += width) {
-        const float* from = j.weights + t.weight + p * width * j.w_out + c * j.w_in;
-        for (int64_t o = 0; o < width; ++o) to[o] = o < count ? from[o * j.w_out] : 0;
-      }
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t count = std::min(width, j.out - p * width);
+      for (int64_t o = 0; o < width; ++o) bias[p * width + o] = j.bias && o < count ? j.bias[p * width + o] : 0;
+      float* to = weights + p * panel_size;
+      for (const Tap& t : j.taps) pack(j, j.weights + t.weight + p * width * j.w_out, count, to), to += j.in * width;
+    }
+  }
+  // One tap of one panel.
+  void pack(const ConvJob& j, const float* from, int64_t count, float* to) const {
+    const D d;
+    const hn::RebindToSigned<D> di;
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+    if (count < width) {
+      for (int64_t c = 0; c < j.in; ++c, to += width)
+        for (int64_t o = 0; o < width; ++o) to[o] = o < count ? from[o * j.w_out + c * j.w_in] : 0;
+      return;
+    }
+    const auto places = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(j.w_out)));
+    for (int64_t c = 0; c < j.in; ++c, to += width, from += j.w_in) {
+      for (int64_t o = 0; o < width; o += lanes)
+        hn::Store(j.w_out == 1 ? hn::LoadU(d, from + o) : hn::GatherIndex(d, from + o * j.w_out, places), d, to + o);
     }
   }
 
+  int64_t width, panels, panel_size;
+  Tensor memory;
+  float *weights, *bias;
+};
+
+template <int NV>
+void run_rows(const ConvJob& j) {
+  const int64_t taps = static_cast<int64_t>(j.taps.size());
+  const Layout l = lay_out(j);
+  const Packed<NV> packed(j);
+  const int64_t width = packed.width;
   const TileChoice choice = choose_tile<NV>(j.cols);
   // Blocks of rows: enough tasks for any machine, each large enough to reuse its weights; a function of the shape only.
   const int64_t block = std::clamp<int64_t>(j.n * j.rows / 16, 1, 8);
@@ -192,14 +214,14 @@ void run_panels(const ConvJob& j) {
             fill_row(j, l, n, first * j.stride_h + l.first_row + r, scratch.data() + r * l.row_stride);
           }
         }
-        for (int64_t p = 0; p < panels; ++p) {
+        for (int64_t p = 0; p < packed.panels; ++p) {
           for (int64_t i = first; i < last; ++i) {
             const float* rows = scratch.data() + (i - first) * j.stride_h * l.row_stride;
             float* y =
                 j.y + ((n * j.y_h + i * j.step_h + j.base_h) * j.y_w + j.base_w) * j.y_channels + j.y_first + p * width;
             for (int64_t col = 0; col < j.cols; col += choice.pixels) {
-              choice.run(j, l, rows, col, weights + p * panel_size, bias + p * width, y + col * j.step_w * j.y_channels,
-                         j.step_w * j.y_channels, j.cols - col, std::min(width, j.out - p * width));
+              choice.run(j, l, rows, col, packed.weights + p * packed.panel_size, packed.bias + p * width,
+                         y + col * j.step_w * j.y_channels, j.step_w * j.y_channels, j.cols - col, std::min(width, j.out - p * width));
             }
           }
         }
@@ -208,12 +230,68 @@ void run_panels(const ConvJob& j) {
   }
 }
 
-void RunConv(const ConvJob& j) {
-  const D d;
-  if (j.out <= static_cast<int64_t>(hn::Lanes(d)))
-    run_panels<1>(j);
+// Copies what output pixel `pixel` (of N*rows*cols) reads to to[(tap*in + c) * largest_tile].
+void gather_patch(const ConvJob& j, int64_t pixel, float* to) {
+  const int64_t col = pixel % j.cols, row = pixel / j.cols % j.rows, n = pixel / j.cols / j.rows;
+  for (const Tap& t : j.taps) {
+    const int64_t h = row * j.stride_h + t.row, w = col * j.stride_w + t.col;
+    const bool inside = n < j.n && h >= 0 && h < j.h && w >= 0 && w < j.w;
+    const float* from = inside ? j.x + ((n * j.h + h) * j.w + w) * j.x_channels + j.x_first : nullptr;
+    for (int64_t c = 0; c < j.in; ++c, to += largest_tile) *to = inside ? from[c] : 0;
+  }
+}
+
+template <int NV>
+void run_gathered(const ConvJob& j) {
+  const int64_t taps = static_cast<int64_t>(j.taps.size()), pixels = j.n * j.rows * j.cols;
+  const int64_t tiles = (pixels + largest_tile - 1) / largest_tile, tile_size = taps * j.in * largest_tile;
+  const int64_t group = std::clamp<int64_t>((512 << 10) / std::max<int64_t>(tile_size, 1), 1, tiles);  // about 2 MiB
+  Layout l{0, 0, 0, largest_tile, 0, j.in * largest_tile, {}, {}};
+  for (int64_t t = 0; t < taps; ++t) l.places.push_back({t, 0, 0});
+  const Packed<NV> packed(j);
+  const int64_t width = packed.width;
+  const Tensor memory = scratch(group * tile_size);
+  float* patches = memory.data<float>();
+  for (int64_t first = 0; first < tiles; first += group) {
+    const int64_t last = std::min(first + group, tiles);
+#pragma omp parallel
+    {
+#pragma omp for schedule(static)
+      for (int64_t k = 0; k < (last - first) * largest_tile; ++k)
+        gather_patch(j, first * largest_tile + k,
+                     patches + k / largest_tile * tile_size + k % largest_tile);
+#pragma omp for schedule(dynamic) collapse(2)
+      for (int64_t p = 0; p < packed.panels; ++p) {
+        for (int64_t k = first; k < last; ++k) {
+          HWY_ALIGN float out[largest_tile * NV * hn::MaxLanes(D())];
+          tile<largest_tile, NV>(j, l, patches + (k - first) * tile_size, 0,
+                                 packed.weights + p * packed.panel_size, packed.bias + p * width, out, width,
+                                 largest_tile, width);
+          for (int64_t r = 0; r < std::min(largest_tile, pixels - k * largest_tile); ++r) {
+            const int64_t at = k * largest_tile + r, col = at % j.cols, row = at / j.cols % j.rows;
+            const int64_t n = at / j.cols / j.rows;
+            float* y = j.y + ((n * j.y_h + row * j.step_h + j.base_h) * j.y_w + col * j.step_w + j.base_w) * j.y_channels;
+            std::copy_n(out + r * width, std::min(width, j.out - p * width), y + j.y_first + p * width);
+          }
+        }
+      }
+    }
+  }
+}
+
+template <int NV>
+void run(const ConvJob& j) {
+  if (j.cols < (wide ? 7 : 4))
+    run_gathered<NV>(j);
   else
-    run_panels<2>(j);
+    run_rows<NV>(j);
+}
+
+void RunConv(const ConvJob& j) {
+  if (j.out <= static_cast<int64_t>(hn::Lanes(D())))
+    run<1>(j);
+  else
+    run<2>(j);
 }
 
 }  // namespace querent::cpu::HWY_NAMESPACE

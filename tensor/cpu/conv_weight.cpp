@@ -4,11 +4,11 @@
 // channels x 2 vectors of outputs costs, for each pixel, MC broadcasts of neighbouring floats of x, two loads of dy and
 // 2*MC multiply-adds. Small filters: positions are cut into fixed chunks of rows, each summed into a buffer of its own,
 // and the buffers are added in order. Large filters: one chunk, and threads share the tiles. Which of the two depends
-// on the shape only, so the bits do not depend on the number of threads.
+// on the shape only, so the bits do not depend on the number of threads. Narrow images with large filters: what a tap
+// reads is first copied into one long strip, so that a tile runs over all images without stopping.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/cpu/conv_weight.cpp"
 #include <algorithm>
-#include <vector>
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
@@ -113,6 +113,26 @@ void add_strip(const ConvWeightJob& j, int64_t n, int64_t row, int64_t end, int6
     channels_of<2>(s, cg, outputs, sums, ld);
 }
 
+// For each tap, x under all output positions in order: [tap][n,i,j][C], zeros beyond the border.
+Tensor gather_taps(const ConvWeightJob& j) {
+  const int64_t positions = j.n * j.oh * j.ow, taps = j.kh * j.kw;
+  const Tensor memory = scratch(taps * positions * j.c);
+  float* all = memory.data<float>();
+#pragma omp parallel for schedule(static) collapse(2)
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    for (int64_t k = 0; k < positions; ++k) {
+      const int64_t h = k / j.ow % j.oh * j.a.stride.h + tap / j.kw * j.a.dilation.h - j.a.padding.h;
+      const int64_t w = k % j.ow * j.a.stride.w + tap % j.kw * j.a.dilation.w - j.a.padding.w;
+      float* to = all + (tap * positions + k) * j.c;
+      if (h < 0 || h >= j.h || w < 0 || w >= j.w)
+        std::fill_n(to, j.c, 0.0f);
+      else
+        std::copy_n(j.x + ((k / j.ow / j.oh * j.h + h) * j.w + w) * j.c, j.c, to);
+    }
+  }
+  return memory;
+}
+
 void RunConvWeight(const ConvWeightJob& j) {
   const D d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), cg = j.c / j.a.groups, og = j.o / j.a.groups;
@@ -125,7 +145,10 @@ void RunConvWeight(const ConvWeightJob& j) {
   const bool split = size <= 32768;  // small filters: a buffer for each of 16 parts of the positions
   const int64_t parts = split ? std::min<int64_t>(16, j.n * row_chunks) : 1;
   const int64_t strips = j.n * row_chunks;
-  std::vector<float> sums(static_cast<size_t>(parts * size), 0.0f);
+  const Tensor memory = scratch(parts * size);
+  float* sums = memory.data<float>();
+#pragma omp parallel for schedule(static)
+  for (int64_t k = 0; k < parts * size / ld; ++k) std::fill_n(sums + k * ld, ld, 0.0f);
 
   const auto add_part = [&](int64_t part, int64_t tap, int64_t g, int64_t p, float* to) {
     for (int64_t k = part * strips / parts; k < (part + 1) * strips / parts; ++k) {
@@ -142,7 +165,21 @@ void RunConvWeight(const ConvWeightJob& j) {
           for (int64_t tap = 0; tap < taps; ++tap)
             for (int64_t p = 0; p < panels; ++p)
               add_strip(j, k / row_chunks, row, std::min(row + chunk_rows, j.oh), tap / j.kw, tap % j.kw, g, p * panel,
-                        sums.data() + part * size + (g * taps + tap) * cg * ld + p * panel, ld);
+                        sums + part * size + (g * taps + tap) * cg * ld + p * panel, ld);
+      }
+    }
+  } else if (j.ow < 8 && j.a.groups == 1 && j.n * j.oh * j.ow <= 4096) {
+    const int64_t positions = j.n * j.oh * j.ow;
+    const Tensor gathered = gather_taps(j);
+#pragma omp parallel for schedule(dynamic) collapse(2)
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      for (int64_t p = 0; p < panels; ++p) {
+        const Strip s{gathered.data<float>() + tap * positions * j.c, j.dy + p * panel, 0, 0, j.c, j.o, 1, positions};
+        float* to = sums + tap * cg * ld + p * panel;
+        if (og - p * panel <= lanes)
+          channels_of<1>(s, cg, og - p * panel, to, ld);
+        else
+          channels_of<2>(s, cg, og - p * panel, to, ld);
       }
     }
   } else {
@@ -150,17 +187,23 @@ void RunConvWeight(const ConvWeightJob& j) {
     for (int64_t g = 0; g < j.a.groups; ++g)
       for (int64_t p = 0; p < panels; ++p)
         for (int64_t tap = 0; tap < taps; ++tap)
-          add_part(0, tap, g, p, sums.data() + (g * taps + tap) * cg * ld + p * panel);
+          add_part(0, tap, g, p, sums + (g * taps + tap) * cg * ld + p * panel);
   }
-  // dw[o,tap,c] = the parts, added in order.
-#pragma omp parallel for schedule(static)
-  for (int64_t o = 0; o < j.o; ++o) {
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      for (int64_t c = 0; c < cg; ++c) {
-        const float* from = sums.data() + ((o / og * taps + tap) * cg + c) * ld + o % og;
-        float sum = 0;
-        for (int64_t part = 0; part < parts; ++part) sum += from[part * size];
-        j.dw[(o * taps + tap) * cg + c] = sum;
+  // dw[o,tap,c] = the parts, added in order; 16 outputs at a time, one cache line of sums.
+  constexpr int64_t line = 16;
+  const int64_t lines = (og + line - 1) / line;
+#pragma omp parallel for schedule(static) collapse(3)
+  for (int64_t g = 0; g < j.a.groups; ++g) {
+    for (int64_t k = 0; k < lines; ++k) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        for (int64_t c = 0; c < cg; ++c) {
+          const float* from = sums + ((g * taps + tap) * cg + c) * ld + k * line;
+          for (int64_t i = 0; i < std::min(line, og - k * line); ++i) {
+            float sum = 0;
+            for (int64_t part = 0; part < parts; ++part) sum += from[part * size + i];
+            j.dw[((g * og + k * line + i) * taps + tap) * cg + c] = sum;
+          }
+        }
       }
     }
   }
