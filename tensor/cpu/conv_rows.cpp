@@ -202,8 +202,8 @@ void run_rows(const ConvJob& j) {
   const int64_t blocks = (j.rows + block - 1) / block;
 #pragma omp parallel
   {
-    std::vector<float> scratch(
-        static_cast<size_t>(((block - 1) * j.stride_h + l.last_row - l.first_row + 1) * l.row_stride));
+    const Tensor memory = scratch(((block - 1) * j.stride_h + l.last_row - l.first_row + 1) * l.row_stride);
+    float* own = memory.data<float>();
 #pragma omp for schedule(dynamic) collapse(2)
     for (int64_t n = 0; n < j.n; ++n) {
       for (int64_t b = 0; b < blocks; ++b) {
@@ -211,12 +211,12 @@ void run_rows(const ConvJob& j) {
         if (taps > 0) {
           const int64_t rows = (last - 1 - first) * j.stride_h + l.last_row - l.first_row + 1;
           for (int64_t r = 0; r < rows; ++r) {
-            fill_row(j, l, n, first * j.stride_h + l.first_row + r, scratch.data() + r * l.row_stride);
+            fill_row(j, l, n, first * j.stride_h + l.first_row + r, own + r * l.row_stride);
           }
         }
         for (int64_t p = 0; p < packed.panels; ++p) {
           for (int64_t i = first; i < last; ++i) {
-            const float* rows = scratch.data() + (i - first) * j.stride_h * l.row_stride;
+            const float* rows = own + (i - first) * j.stride_h * l.row_stride;
             float* y =
                 j.y + ((n * j.y_h + i * j.step_h + j.base_h) * j.y_w + j.base_w) * j.y_channels + j.y_first + p * width;
             for (int64_t col = 0; col < j.cols; col += choice.pixels) {
