@@ -1,11 +1,58 @@
 #include "app/report.h"
 
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
 #include "app/options.h"
+#include "app/report_data.h"
+#include "app/report_pictures.h"
+#include "app/report_sections.h"
+#include "app/report_verdict.h"
 #include "tensor/error.h"
+#include "tensor/files.h"
 
 namespace querent::app {
+namespace {
 
-std::string write_report(const std::string& run_folder) { return run_folder + "/report/index.html"; }
-int report(const Options& o) { write_report(o.out); return 0; }
+constexpr uint64_t picture_budget = uint64_t{9} << 20;  // bytes of base64; the page stays below 12 MB
+
+}  // namespace
+
+std::string write_report(const std::string& run_folder) {
+  const Results results = read_results(run_folder);
+  const Analysis analysis = analyse(results);
+  Pictures pictures(results, picture_budget);
+  const std::string classes = classes_section(results);
+  // The hardest cases take their share of the bytes first: they are few.
+  const std::string worst = worst_section(results, pictures);
+  const std::string body = header_section(results, analysis) + curves_section(results, analysis) +
+                           table_section(results, analysis) + gallery_section(results, pictures) + classes +
+                           calibration_section(results) + worst + reproduction_section(results) +
+                           glossary_section(results);
+  PageOptions options;
+  options.links = {{"curves", "Curves"},           {"labels", "Labels needed"}, {"gallery", "Queries"},
+                   {"calibration", "Calibration"}, {"worst", "Hardest cases"},  {"reproduction", "Reproduction"},
+                   {"glossary", "Words"}};
+  if (!classes.empty()) options.links.insert(options.links.begin() + 3, {"classes", "Classes"});
+  options.epistemic_gain = 0.5 / pictures.map_top("epistemic");
+  options.aleatoric_gain = 0.5 / pictures.map_top("aleatoric");
+  const std::string folder = run_folder + "/report";
+  make_folder(folder);
+  write_atomically(folder + "/index.html", page(results.name + " – Querent report", body, options));
+  return folder + "/index.html";
+}
+
+int report(const Options& o) {
+  check(!o.out.empty(), "report: which run? give its folder: querent report RUN");
+  const std::string path = write_report(o.out);
+  if (o.json) {
+    std::printf("%s\n", nlohmann::json{{"report", path}}.dump().c_str());
+  } else {
+    std::printf("%s\n", path.c_str());
+    if (!o.quiet) std::printf("next: open it in a browser; it is one file and needs no network\n");
+  }
+  return 0;
+}
 
 }  // namespace querent::app

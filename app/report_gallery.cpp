@@ -1,0 +1,167 @@
+// What the strategies asked for, and where the full-data model failed.
+#include <algorithm>
+
+#include "app/html.h"
+#include "app/report_pictures.h"
+#include "app/report_sections.h"
+#include "app/svg.h"
+#include "tensor/error.h"
+
+namespace querent::app {
+namespace {
+
+std::string panel(const std::string& picture, const std::string& caption) {
+  return text("<div class=\"panel\">{}<span>{}</span></div>", picture, caption);
+}
+
+// Classification: one bar per class, the true one marked.
+std::string probabilities(const Results& r, const ReportItem& item) {
+  std::string html = "<ul class=\"bars\">";
+  for (size_t c = 0; c < std::min<size_t>(item.probabilities.size(), 14); ++c) {
+    const double p = std::clamp(item.probabilities[c], 0.0, 1.0);
+    const std::string name = c < r.classes.size() ? r.classes[c] : text("class {}", c);
+    html += text("<li{}><span>{}</span><i style=\"width:{}%\"></i><b>{}</b></li>",
+                 name == item.label ? " class=\"true\"" : "", escape(name), fixed(60 * p, 1), fixed(p, 2));
+  }
+  return html + "</ul>";
+}
+
+std::string card(const Results& r, const ReportItem& item, Pictures& pictures) {
+  std::string html = "<article class=\"case\"><div class=\"panels\">" + panel(pictures.overlay(item), "X-ray");
+  if (!item.epistemic.empty()) html += panel(pictures.map(item.epistemic, "epistemic"), "epistemic");
+  if (!item.aleatoric.empty()) html += panel(pictures.map(item.aleatoric, "aleatoric"), "aleatoric");
+  html += "</div>";
+  if (!item.probabilities.empty()) html += probabilities(r, item);
+  html += text("<p><b>{}. {}</b>", item.rank, escape(item.id));
+  if (!item.label.empty()) html += " · " + escape(item.label);
+  if (const auto dice = pictures.dice(item)) html += text(" · Dice {}", fixed(*dice, 2));
+  if (item.score) html += " · score " + fixed(*item.score, 3);
+  return html + text("<br><span>{}</span></p></article>", escape(item.reason));
+}
+
+std::string round(const Results& r, const ReportQuery& q, Pictures& pictures, bool open) {
+  int64_t shown = 0;
+  std::string cards;
+  for (const ReportItem& item : q.items) {
+    if (shown == pictures.per_query() || item.image.empty()) break;
+    cards += card(r, item, pictures);
+    ++shown;
+  }
+  const auto all = static_cast<int64_t>(q.items.size());
+  std::string html = text("<details{}><summary>Round {}<small>{} labelled, {} more asked for</small></summary>",
+                          open ? " open" : "", q.round, thousands(q.labelled), thousands(all));
+  html += text("<div class=\"cases{}\">{}</div>", r.task == "cls" ? " cls" : "", cards);
+  if (all > shown) {
+    html += text("<p class=\"small\">The first {} of {}; the rest is in <code>queries/{}_s{}_r{}.csv</code>.</p>",
+                 shown, thousands(all), escape(q.strategy), q.seed, q.round);
+  }
+  return html + "</details>";
+}
+
+std::string scale(const std::string& kind, double top) {
+  return text("<li><i class=\"ramp {}\"></i>{}: standard deviation of the probability, 0 to {}</li>", kind, kind,
+              fixed(top, 2));
+}
+
+}  // namespace
+
+std::string gallery_section(const Results& r, Pictures& pictures) {
+  const std::string title = "What was asked for";
+  if (r.queries.empty())
+    return section("gallery", title, "", "<p class=\"missing\">Nothing has been asked for yet.</p>");
+  const bool seg = r.task == "seg";
+  std::string html;
+  if (seg) {
+    html =
+        "<ul class=\"legend\"><li><i class=\"stroke truth\"></i>truth</li><li><i class=\"stroke "
+        "guess\"></i>prediction</li>" +
+        scale("epistemic", pictures.map_top("epistemic")) + scale("aleatoric", pictures.map_top("aleatoric")) + "</ul>";
+  }
+  // The baseline last: its choices say nothing about the images.
+  std::vector<std::string> names;
+  for (const ReportQuery& q : r.queries) {
+    if (std::find(names.begin(), names.end(), q.strategy) == names.end()) names.push_back(q.strategy);
+  }
+  std::stable_partition(names.begin(), names.end(), [](const std::string& n) { return n != baseline_name; });
+  for (const std::string& name : names) {
+    html += text("<h3>{}{}</h3>", legend_key(r.color_of(name)), escape(name));
+    bool open = name != baseline_name;
+    for (const ReportQuery& q : r.queries) {
+      if (q.strategy != name) continue;
+      html += round(r, q, pictures, open);
+      open = false;
+    }
+  }
+  const std::string seed = r.queries.empty() ? "" : text(" Seed {}.", r.queries.front().seed);
+  return section("gallery", title,
+                 seg ? "The images each strategy wanted labelled next, with what the network thought of them at that "
+                       "moment. Bright "
+                       "means unsure: epistemic, because it has seen too little of the kind; aleatoric, because the "
+                       "image itself is "
+                       "unclear there." +
+                           seed
+                     : "The images each strategy wanted labelled next, with the probabilities the network gave at that "
+                       "moment. The true "
+                       "class is marked." +
+                           seed,
+                 html);
+}
+
+std::string worst_section(const Results& r, Pictures& pictures) {
+  const std::string title = "Hardest cases";
+  if (r.worst.empty())
+    return section("worst", title, "", "<p class=\"missing\">The model trained on all labels is missing.</p>");
+  const bool seg = r.task == "seg";
+  std::string html;
+  if (seg) {
+    html =
+        "<ul class=\"legend\"><li><i class=\"stroke truth\"></i>truth</li><li><i class=\"stroke "
+        "guess\"></i>prediction</li></ul>";
+  }
+  html += "<div class=\"worst\">";
+  for (const ReportItem& item : r.worst) {
+    html += text("<article class=\"case\">{}<p><b>{}</b><br>", pictures.overlay(item), escape(item.id));
+    if (!item.label.empty()) html += escape(item.label) + ", ";
+    if (item.quality) html += seg ? "Dice " + fixed(*item.quality, 3) : "believed to " + percent(*item.quality);
+    html += "</p></article>";
+  }
+  return section("worst", title,
+                 seg ? "Test images on which the model trained on all labels has the lowest Dice: where more labels of "
+                       "the same kind will "
+                       "not help much."
+                     : "Test images whose true class got the lowest probability from the model trained on all labels.",
+                 html + "</div>");
+}
+
+std::string classes_section(const Results& r) {
+  if (r.class_counts.empty()) return "";
+  std::vector<std::string> names = r.classes;
+  for (const auto& [strategy, counts] : r.class_counts) {
+    for (const auto& [label, n] : counts) {
+      if (n > 0 && std::find(names.begin(), names.end(), label) == names.end()) names.push_back(label);
+    }
+  }
+  std::string html = "<div class=\"card classes\">";
+  for (const std::string& label : names) {
+    std::string rows;
+    for (const StrategyCurves& s : r.strategies) {
+      const auto found = r.class_counts.find(s.name);
+      if (found == r.class_counts.end()) continue;
+      int64_t total = 0;
+      for (const auto& [other, n] : found->second) total += n;
+      const auto mine = found->second.find(label);
+      const int64_t n = mine == found->second.end() ? 0 : mine->second;
+      const double share = total > 0 ? static_cast<double>(n) / static_cast<double>(total) : 0;
+      rows += text("<li><span>{}</span><i class=\"f{}\" style=\"width:{}%\"></i><b>{}</b><small>{}</small></li>",
+                   escape(s.name), s.color, fixed(55 * share, 1), percent(share), thousands(n));
+    }
+    if (!rows.empty()) html += text("<h3>{}</h3><ul class=\"bars\">{}</ul>", escape(label), rows);
+  }
+  return section("classes", "Classes asked for",
+                 "Share of each class among the images a strategy asked for, all seeds and rounds together. Random "
+                 "shows what the pool "
+                 "contains; a longer bar means that the strategy went looking for that class.",
+                 html + "</div>");
+}
+
+}  // namespace querent::app
