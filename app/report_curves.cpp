@@ -1,7 +1,9 @@
 // Learning curves and the table of labels needed.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
+#include "al/curve.h"
 #include "app/html.h"
 #include "app/report_sections.h"
 #include "app/svg.h"
@@ -95,6 +97,36 @@ std::string factor_cell(const StrategySummary& s, const StrategySummary* random)
   return "<td class=\"none\">–</td>";
 }
 
+// When nobody reached the highest target: where the mean curves would, if a power law describes them. Not beyond four
+// times the labels measured, nor beyond what there is to label.
+std::string forecast(const Results& r, const Analysis& a) {
+  std::vector<std::string> said;
+  for (size_t i = 0; i < a.strategies.size(); ++i) {
+    const StrategySummary& s = a.strategies[i];
+    if (s.reach.back().median) return "";
+    std::vector<std::vector<al::CurvePoint>> seeds;
+    for (const SeedCurve& c : r.strategies[i].seeds) {
+      if (auto points = points_of(c, r.primary); !points.empty()) seeds.push_back(std::move(points));
+    }
+    if (seeds.empty()) continue;
+    const auto law = al::fit_power_law(al::means(al::mean_curve(seeds)));
+    if (!law) continue;
+    const double labels = law->labels_for(target_fractions.back() * *r.full_primary()).value_or(INFINITY);
+    if (labels > std::min(4.0 * static_cast<double>(s.last), static_cast<double>(r.train))) continue;
+    said.push_back(
+        text("{} about <b>{}</b> labels (R² {})", escape(s.name), thousands(std::llround(labels)), fixed(law->r2, 2)));
+  }
+  if (said.empty()) {
+    return "<p class=\"small\">How many labels 99 % would take cannot be told: the curves do not follow a power law "
+           "closely enough, "
+           "or end too far below it.</p>";
+  }
+  std::string list;
+  for (const std::string& one : said) list += (list.empty() ? "" : ", ") + one;
+  return "<p class=\"small\">If the means go on as they began (a − b n<sup>−c</sup>), 99 % would take " + list +
+         ". A forecast, not a measurement.</p>";
+}
+
 }  // namespace
 
 std::string curves_section(const Results& r, const Analysis&) {
@@ -163,7 +195,7 @@ std::string table_section(const Results& r, const Analysis& a) {
     for (const Reach& reach : s.reach) html += reach_cell(reach, s.last);
     html += factor_cell(s, random) + text("<td>{}</td></tr>", s.area ? fixed(*s.area, 4) : "–");
   }
-  html += "</tbody></table></div>";
+  html += "</tbody></table></div>" + forecast(r, a);
   if (!a.against_baseline.empty()) {
     html +=
         "<div class=\"scroll\"><table><thead><tr><th>Against random, same seeds</th><th>Difference<small>area under "

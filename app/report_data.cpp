@@ -79,10 +79,12 @@ SeedCurve curve_of(const json& v) {
 
 CalibrationRun calibration_of(const json& v) {
   CalibrationRun run{.strategy = string_at(v, "strategy"), .ece = number_at(v, "ece"), .bins = {}};
+  size_t index = 0;
   for (const json& b : list_at(v, "bins")) {
     const double n = number_at(b, "count").value_or(0);
     const auto confidence = number_at(b, "confidence"), accuracy = number_at(b, "accuracy");
-    if (n > 0 && confidence && accuracy) run.bins.push_back({n, *confidence, *accuracy});
+    if (n > 0 && confidence && accuracy) run.bins.push_back({index, n, *confidence, *accuracy});
+    ++index;
   }
   return run;
 }
@@ -135,6 +137,15 @@ int Results::color_of(const std::string& strategy) const {
 std::optional<double> Results::full_primary() const {
   const auto found = full.find(primary);
   return found == full.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<al::CurvePoint> points_of(const SeedCurve& curve, const std::string& metric) {
+  std::vector<al::CurvePoint> points;
+  for (const ReportPoint& p : curve.points) {
+    if (const auto found = p.metrics.find(metric); found != p.metrics.end())
+      points.push_back({p.labelled, found->second});
+  }
+  return points;
 }
 
 Results read_results(const std::string& folder) {

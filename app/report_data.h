@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "al/curve.h"
+
 namespace querent::app {
 
 struct ReportPoint {
@@ -26,6 +28,7 @@ struct StrategyCurves {
 };
 
 struct CalibrationBin {
+  size_t index = 0;  // of the seeds' common bins
   double count = 0, confidence = 0, accuracy = 0;
 };
 struct CalibrationRun {
@@ -71,6 +74,9 @@ struct Results {
 
 inline constexpr const char* baseline_name = "random";
 inline constexpr const char* full_data_name = "all labels";
+
+// The points of one curve that have this metric.
+std::vector<al::CurvePoint> points_of(const SeedCurve& curve, const std::string& metric);
 
 // Reads folder/results.json; an Error when it is missing, not JSON or not an object.
 Results read_results(const std::string& folder);

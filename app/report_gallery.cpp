@@ -11,7 +11,7 @@ namespace querent::app {
 namespace {
 
 std::string panel(const std::string& picture, const std::string& caption) {
-  return text("<div class=\"panel\">{}<span>{}</span></div>", picture, caption);
+  return text("<div class=\"panel\">{}{}</div>", picture, caption.empty() ? "" : "<span>" + caption + "</span>");
 }
 
 // Classification: one bar per class, the true one marked.
@@ -27,7 +27,8 @@ std::string probabilities(const Results& r, const ReportItem& item) {
 }
 
 std::string card(const Results& r, const ReportItem& item, Pictures& pictures) {
-  std::string html = "<article class=\"case\"><div class=\"panels\">" + panel(pictures.overlay(item), "X-ray");
+  std::string html =
+      "<article class=\"case\"><div class=\"panels\">" + panel(pictures.overlay(item), r.task == "seg" ? "X-ray" : "");
   if (!item.epistemic.empty()) html += panel(pictures.map(item.epistemic, "epistemic"), "epistemic");
   if (!item.aleatoric.empty()) html += panel(pictures.map(item.aleatoric, "aleatoric"), "aleatoric");
   html += "</div>";
@@ -35,7 +36,7 @@ std::string card(const Results& r, const ReportItem& item, Pictures& pictures) {
   html += text("<p><b>{}. {}</b>", item.rank, escape(item.id));
   if (!item.label.empty()) html += " · " + escape(item.label);
   if (const auto dice = pictures.dice(item)) html += text(" · Dice {}", fixed(*dice, 2));
-  if (item.score) html += " · score " + fixed(*item.score, 3);
+  if (item.score && item.reason.empty()) html += " · score " + fixed(*item.score, 3);
   return html + text("<br><span>{}</span></p></article>", escape(item.reason));
 }
 
@@ -58,6 +59,10 @@ std::string round(const Results& r, const ReportQuery& q, Pictures& pictures, bo
   return html + "</details>";
 }
 
+// Hides the outlines in the whole page, with CSS alone.
+constexpr const char* outline_switch =
+    "<p class=\"switch\"><label><input type=\"checkbox\" id=\"outlines\" checked> show outlines</label></p>";
+
 std::string scale(const std::string& kind, double top) {
   return text("<li><i class=\"ramp {}\"></i>{}: standard deviation of the probability, 0 to {}</li>", kind, kind,
               fixed(top, 2));
@@ -75,7 +80,8 @@ std::string gallery_section(const Results& r, Pictures& pictures) {
     html =
         "<ul class=\"legend\"><li><i class=\"stroke truth\"></i>truth</li><li><i class=\"stroke "
         "guess\"></i>prediction</li>" +
-        scale("epistemic", pictures.map_top("epistemic")) + scale("aleatoric", pictures.map_top("aleatoric")) + "</ul>";
+        scale("epistemic", pictures.map_top("epistemic")) + scale("aleatoric", pictures.map_top("aleatoric")) +
+        "</ul>" + outline_switch;
   }
   // The baseline last: its choices say nothing about the images.
   std::vector<std::string> names;
@@ -121,16 +127,15 @@ std::string worst_section(const Results& r, Pictures& pictures) {
   html += "<div class=\"worst\">";
   for (const ReportItem& item : r.worst) {
     html += text("<article class=\"case\">{}<p><b>{}</b><br>", pictures.overlay(item), escape(item.id));
-    if (!item.label.empty()) html += escape(item.label) + ", ";
-    if (item.quality) html += seg ? "Dice " + fixed(*item.quality, 3) : "believed to " + percent(*item.quality);
+    if (!item.label.empty()) html += "truly " + escape(item.label) + ", ";
+    if (item.quality) html += seg ? "Dice " + fixed(*item.quality, 3) : "given " + percent(*item.quality);
     html += "</p></article>";
   }
-  return section("worst", title,
-                 seg ? "Test images on which the model trained on all labels has the lowest Dice: where more labels of "
-                       "the same kind will "
-                       "not help much."
-                     : "Test images whose true class got the lowest probability from the model trained on all labels.",
-                 html + "</div>");
+  return section(
+      "worst", title,
+      seg ? "Test images on which the model trained on all labels has the lowest Dice: what it cannot do yet."
+          : "Test images whose true class got the lowest probability from the model trained on all labels.",
+      html + "</div>");
 }
 
 std::string classes_section(const Results& r) {

@@ -58,7 +58,7 @@ std::string used_tile(const Results& r, const Analysis& a) {
           ? text("{} of {} training images", percent(static_cast<double>(last) / static_cast<double>(r.train)),
                  thousands(r.train))
           : "per strategy and seed";
-  return tile("Labels given at most", last > 0 ? thousands(last) : "–", note);
+  return tile("Labels used", last > 0 ? thousands(last) : "–", note);
 }
 
 std::string time_tile(const Results& r) {
@@ -67,7 +67,24 @@ std::string time_tile(const Results& r) {
 }
 
 std::string task_name(const std::string& task) {
-  return task == "seg" ? "segmentation" : task == "cls" ? "classification" : task;
+  return task == "seg" ? "Segmentation" : task == "cls" ? "Classification" : task;
+}
+
+std::string model_name(const std::string& model) {
+  if (model == "unet") return "a U-Net";
+  if (model == "resnet18") return "a ResNet-18";
+  if (model == "vgg16") return "a VGG16";
+  if (model == "vgg16_bn") return "a VGG16 with batch normalisation";
+  return model;
+}
+
+// "full-data" stays on one line.
+std::string unbroken(std::string html) {
+  const std::string word = "full-data";
+  for (size_t at = html.find(word); at != std::string::npos; at = html.find(word, at + 40)) {
+    html.replace(at, word.size(), "<span class=\"nb\">" + word + "</span>");
+  }
+  return html;
 }
 
 }  // namespace
@@ -77,7 +94,9 @@ std::string header_section(const Results& r, const Analysis& a) {
   const Verdict v = verdict(r, a);
   std::string html = text("<header><p class=\"eyebrow\">Querent report <span>{}</span></p>", escape(r.name));
   html += text("<p class=\"badge {}\"><i></i>{}</p>", tones[v.tone], escape(v.badge));
-  html += text("<h1>{}</h1><p class=\"detail\">{}</p>", escape(v.headline), escape(v.detail));
+  html += text("<h1>{}</h1>", unbroken(escape(v.headline)));
+  if (!v.lower.empty()) html += text("<p class=\"detail\">{}</p>", escape(v.lower));
+  html += text("<p class=\"detail\">{}</p>", escape(v.detail));
   if (!a.finished) {
     html +=
         "<p class=\"note\">This run is not finished: some seeds or rounds are missing below. Give the same command "
@@ -85,7 +104,7 @@ std::string header_section(const Results& r, const Analysis& a) {
         "continue it.</p>";
   }
   html += "<dl class=\"tiles\">" + full_tile(r) + target_tile(r, a) + used_tile(r, a) + time_tile(r) + "</dl>";
-  std::string facts = text("<b>{}</b> with {}", escape(task_name(r.task)), escape(r.model));
+  std::string facts = text("<b>{}</b> with {}", escape(task_name(r.task)), escape(model_name(r.model)));
   if (r.size > 0) facts += text(" at {} × {} pixels", r.size, r.size);
   if (r.images > 0) facts += text(" · <b>{}</b> images", thousands(r.images));
   if (r.patients > 0) facts += text(" of <b>{}</b> patients", thousands(r.patients));

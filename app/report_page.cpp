@@ -27,10 +27,10 @@ header{padding:44px 0 8px}
 .badge{display:inline-flex;align-items:center;gap:8px;margin:0 0 12px;padding:4px 13px 4px 11px;border:1px solid var(--line);border-radius:99px;background:var(--card);font-size:14px;font-weight:600}
 .badge i{width:10px;height:10px;border-radius:50%;background:var(--neutral)}
 .badge.good i{background:var(--good)}.badge.promising i{background:var(--promising)}.badge.bad i{background:var(--bad)}
-h1{margin:0 0 14px;max-width:27em;font-size:clamp(23px,3.3vw,34px);line-height:1.22;font-weight:650;letter-spacing:-.015em;text-wrap:balance}
+h1{margin:0 0 14px;max-width:26em;font-size:clamp(23px,3.2vw,33px);line-height:1.22;font-weight:650;letter-spacing:-.015em;text-wrap:balance}
 h2{margin:0 0 6px;font-size:23px;line-height:1.3;font-weight:650;letter-spacing:-.01em}
 h3{margin:26px 0 10px;font-size:16px;font-weight:650;display:flex;align-items:center;gap:8px}
-.detail,.lead{max-width:46em;color:var(--muted);margin:0 0 20px}.detail{font-size:17px}
+.detail,.lead{max-width:46em;color:var(--muted);margin:0 0 20px}.detail{font-size:17px;margin-bottom:12px}.nb{white-space:nowrap}
 .note{margin:0 0 20px;padding:10px 14px;border-left:3px solid var(--promising);background:var(--card)}
 .missing{color:var(--muted);margin:8px 0;padding:18px;border:1px dashed var(--line);border-radius:10px}
 .small,small{font-size:13px;color:var(--muted)}
@@ -42,10 +42,11 @@ section{padding:46px 0 0;scroll-margin-top:30px}
 .tile dd small{display:block;font-weight:400;letter-spacing:0;line-height:1.4;margin-top:2px}
 .facts{font-size:14px;color:var(--muted);margin:0}.facts b{color:var(--ink);font-weight:600}
 figure{margin:0}.hero{padding:18px 18px 12px}
-.smalls{display:grid;grid-template-columns:repeat(auto-fill,minmax(270px,1fr));gap:14px;margin-top:14px}
+.smalls{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:14px;margin-top:14px}
+.four{grid-template-columns:repeat(auto-fit,minmax(236px,1fr))}.four .chart{max-width:300px;margin:0 auto}.four figure{max-width:420px}
 .smalls figure{padding:14px 14px 10px}.smalls p{margin:4px 0 0}
 figcaption{font-weight:600;font-size:15px;margin-bottom:6px;display:flex;justify-content:space-between;gap:8px;align-items:baseline}
-figcaption span{font-weight:400;font-size:13px;color:var(--muted)}
+figcaption span{white-space:nowrap;font-weight:400;font-size:13px;color:var(--muted)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:6px 20px;margin:0 0 12px;padding:0;font-size:14px;color:var(--muted)}
 .legend li{display:flex;align-items:center;gap:8px}
 svg{display:block}.chart{width:100%;height:auto;overflow:visible}.key{width:26px;height:12px;flex:none;display:inline-block}
@@ -67,8 +68,6 @@ tr:last-child>*{border-bottom:0}thead>tr:last-child>*{border-bottom:1px solid va
 th:first-child{text-align:left}tbody th{font-weight:600}thead th{font-size:14px;font-weight:600;vertical-align:bottom}
 tbody th svg{margin-right:9px;vertical-align:middle}
 td small,th small{display:block;font-weight:400}td.none{color:var(--muted)}
-.plain{font-size:14px}.plain th{font-weight:400;color:var(--muted)}.plain td{text-align:left;white-space:normal;overflow-wrap:anywhere}.plain th,.plain td{padding:6px 14px}
-.hashes td{font:12px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 details{border-top:1px solid var(--line);padding:4px 0}
 summary{cursor:pointer;padding:8px 0;font-weight:600;font-size:15px}summary small{font-weight:400;margin-left:12px}
 .cases{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));gap:14px;padding:6px 0 10px}
@@ -78,6 +77,7 @@ summary{cursor:pointer;padding:8px 0;font-weight:600;font-size:15px}summary smal
 .picture{width:100%;height:auto;border-radius:6px;background:#000}
 .outline{fill:none;stroke-width:1.75;vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .outline.truth{stroke:#ffd23f}.outline.guess{stroke:#35c8ff}
+.switch{margin:0 0 4px;font-size:14px;color:var(--muted)}.switch input{accent-color:var(--accent);vertical-align:-1px;margin:0 6px 0 0}body:has(#outlines:not(:checked)) .outline{display:none}
 .stroke{width:22px;height:4px;border-radius:2px;outline:1px solid #0004}.stroke.truth{background:#ffd23f}.stroke.guess{background:#35c8ff}
 .epistemic:not(.ramp){filter:url(#epistemic)}.aleatoric:not(.ramp){filter:url(#aleatoric)}
 .ramp{width:90px;height:10px;border-radius:3px;background:linear-gradient(90deg,#000004,#320a5e,#781c6d,#bc3754,#ed6925,#fbb41a,#fcffa4)}
@@ -90,11 +90,13 @@ summary{cursor:pointer;padding:8px 0;font-weight:600;font-size:15px}summary smal
 .cases.cls{grid-template-columns:repeat(auto-fill,minmax(220px,1fr))}
 pre{margin:0 0 6px;padding:16px 18px;background:var(--card);border:1px solid var(--line);border-radius:12px;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all;-webkit-user-select:all}
 code{font:14px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}p code{font-size:12.5px}
-.columns{display:grid;grid-template-columns:1fr 1fr;gap:0 22px}.columns>div{min-width:0}
+.settings{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:1px;margin:12px 0;background:var(--line);border:1px solid var(--line);border-radius:12px;overflow:hidden}
+.settings div{background:var(--card);padding:9px 14px;box-shadow:0 0 0 1px var(--line)}.settings dt{font-size:13px;color:var(--muted)}.settings dd{margin:0;font-size:14px;overflow-wrap:anywhere}
+.settings{background:var(--card)}.hashes{grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr))}.hashes dd{font:12.5px/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .glossary{columns:2;column-gap:40px;margin:12px 0 0}.glossary div{break-inside:avoid;margin-bottom:14px}
 .glossary dt{font-weight:650;font-size:15px}.glossary dd{margin:0;color:var(--muted);font-size:15px}
 footer{margin-top:56px;padding-top:22px;padding-bottom:44px;border-top:1px solid var(--line);font-size:14px;color:var(--muted)}
-@media(max-width:900px){.tiles{grid-template-columns:1fr 1fr}.columns{grid-template-columns:1fr}}
+@media(max-width:900px){.tiles{grid-template-columns:1fr 1fr}}
 @media(max-width:640px){nav div,main,footer{padding-left:16px;padding-right:16px}header{padding-top:26px}.wide{display:none}.narrow{display:block}
 .hero{padding:14px 10px 8px}.tile{padding:12px 14px}.tile dd{font-size:24px}.glossary{columns:1}section{padding-top:36px}.tiles{gap:10px}th,td{padding:10px 12px}
 .worst{grid-template-columns:1fr 1fr;gap:10px}}

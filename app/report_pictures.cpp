@@ -179,8 +179,7 @@ Pictures::Pictures(const Results& results, uint64_t budget) : folder_(results.fo
   }
   while (per_query_ > 1 && bytes[static_cast<size_t>(per_query_)] + worst > budget) --per_query_;
   for (auto& [kind, values] : bright) {
-    std::sort(values.begin(), values.end());
-    top_[kind] = std::clamp(values[values.size() * 9 / 10], 0.04, 1.0);
+    top_[kind] = std::clamp(*std::max_element(values.begin(), values.end()), 0.04, 1.0);
   }
 }
 

@@ -8,10 +8,11 @@
 namespace querent::app {
 namespace {
 
-std::string rows(const std::vector<std::pair<std::string, std::string>>& pairs) {
-  std::string html;
-  for (const auto& [key, value] : pairs) html += text("<tr><th>{}</th><td>{}</td></tr>", escape(key), escape(value));
-  return html;
+// Names above values, as many side by side as fit.
+std::string settings(const std::vector<std::pair<std::string, std::string>>& pairs, const char* css) {
+  std::string html = text("<dl class=\"settings {}\">", css);
+  for (const auto& [key, value] : pairs) html += text("<div><dt>{}</dt><dd>{}</dd></div>", escape(key), escape(value));
+  return html + "</dl>";
 }
 
 struct Term {
@@ -72,21 +73,13 @@ std::string reproduction_section(const Results& r) {
       {"Querent", r.version.empty() ? "unknown" : r.version}, {"data", r.data_path}, {"seeds", seeds}};
   if (r.threads > 0) facts.emplace_back("threads", std::to_string(r.threads));
   if (r.seconds > 0) facts.emplace_back("seconds", fixed(r.seconds, 1));
-  html += "<div class=\"columns\"><div><h3>Run</h3><div class=\"scroll\"><table class=\"plain\"><tbody>" + rows(facts) +
-          "</tbody></table></div>";
-  if (!r.hashes.empty()) {
-    html += "<h3>SHA-256</h3><div class=\"scroll\"><table class=\"plain hashes\"><tbody>" + rows(r.hashes) +
-            "</tbody></table></div>";
-  }
-  html += "</div>";
-  if (!r.config.empty()) {
-    html += "<div><h3>Configuration</h3><div class=\"scroll\"><table class=\"plain two\"><tbody>" + rows(r.config) +
-            "</tbody></table></div></div>";
-  }
+  html += settings(facts, "");
+  if (!r.hashes.empty()) html += "<h3>SHA-256</h3>" + settings(r.hashes, "hashes");
+  if (!r.config.empty()) html += "<h3>Configuration</h3>" + settings(r.config, "");
   return section("reproduction", "Reproduction",
                  "The same command on the same data gives the same numbers, whatever the number of threads. One click "
                  "selects the command.",
-                 html + "</div>");
+                 html);
 }
 
 std::string glossary_section(const Results& r) {

@@ -10,15 +10,6 @@
 namespace querent::app {
 namespace {
 
-std::vector<al::CurvePoint> primary_curve(const SeedCurve& curve, const std::string& metric) {
-  std::vector<al::CurvePoint> points;
-  for (const ReportPoint& p : curve.points) {
-    if (const auto found = p.metrics.find(metric); found != p.metrics.end())
-      points.push_back({p.labelled, found->second});
-  }
-  return points;
-}
-
 Reach reach(const std::vector<std::vector<al::CurvePoint>>& seeds, double full, double fraction) {
   Reach r;
   std::vector<int64_t> counts;
@@ -199,7 +190,7 @@ Analysis analyse(const Results& r) {
       if (c.points.size() < 2) continue;
       mine.insert(c.seed);
       std::set<int64_t> here, both;
-      for (const al::CurvePoint& p : primary_curve(c, r.primary)) here.insert(p.labelled);
+      for (const al::CurvePoint& p : points_of(c, r.primary)) here.insert(p.labelled);
       if (counts)
         std::set_intersection(here.begin(), here.end(), counts->begin(), counts->end(),
                               std::inserter(both, both.end()));
@@ -228,7 +219,7 @@ Analysis analyse(const Results& r) {
         .name = s.name, .color = s.color, .reach = {}, .area = {}, .areas = {}, .best = 0, .last = 0};
     std::vector<std::vector<al::CurvePoint>> curves;
     for (const SeedCurve& c : s.seeds) {
-      curves.push_back(primary_curve(c, r.primary));
+      curves.push_back(points_of(c, r.primary));
       if (curves.back().empty()) curves.pop_back();
     }
     if (full) {
@@ -245,7 +236,7 @@ Analysis analyse(const Results& r) {
     std::map<uint64_t, double> area_of;
     for (const SeedCurve& c : s.seeds) {
       if (!areas || c.points.size() < 2) continue;
-      std::vector<al::CurvePoint> shared = primary_curve(c, r.primary);
+      std::vector<al::CurvePoint> shared = points_of(c, r.primary);
       std::erase_if(shared, [&](const al::CurvePoint& p) { return !counts->contains(p.labelled); });
       area_of[c.seed] = al::area_under_learning_curve(shared);
     }
@@ -281,10 +272,8 @@ Verdict verdict(const Results& r, const Analysis& a) {
                       metric_title(r.primary));
     return v;
   }
-  std::string more;
-  v.headline = headline(r, a, winner, more);
+  v.headline = headline(r, a, winner, v.lower);
   if (winner != nullptr) compare(r, a, winner, v);
-  if (!more.empty()) v.detail = more + " " + v.detail;
   return v;
 }
 

@@ -42,7 +42,8 @@ Analysis analyse(const Results&);
 
 struct Verdict {
   enum Tone { good, promising, neutral, bad, unknown } tone = unknown;
-  std::string badge, headline, detail;  // plain text, not HTML
+  // Plain text, not HTML. lower: what was reached below the highest target, when nobody reached that.
+  std::string badge, headline, lower, detail;
 };
 Verdict verdict(const Results&, const Analysis&);
 
