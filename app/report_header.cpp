@@ -1,5 +1,6 @@
 // The top of the report: the verdict, how sure it is, and the four numbers people ask for.
 #include <algorithm>
+#include <regex>
 
 #include "app/html.h"
 #include "app/report_sections.h"
@@ -78,13 +79,13 @@ std::string model_name(const std::string& model) {
   return model;
 }
 
-// "full-data" stays on one line.
+// "full-data" and "--seeds 6" stay on one line.
 std::string unbroken(std::string html) {
   const std::string word = "full-data";
   for (size_t at = html.find(word); at != std::string::npos; at = html.find(word, at + 40)) {
     html.replace(at, word.size(), "<span class=\"nb\">" + word + "</span>");
   }
-  return html;
+  return std::regex_replace(html, std::regex("--seeds \\d+"), "<code class=\"nb\">$&</code>");
 }
 
 }  // namespace
@@ -96,7 +97,7 @@ std::string header_section(const Results& r, const Analysis& a) {
   html += text("<p class=\"badge {}\"><i></i>{}</p>", tones[v.tone], escape(v.badge));
   html += text("<h1>{}</h1>", unbroken(escape(v.headline)));
   if (!v.lower.empty()) html += text("<p class=\"detail\">{}</p>", escape(v.lower));
-  html += text("<p class=\"detail\">{}</p>", escape(v.detail));
+  html += text("<p class=\"detail\">{}</p>", unbroken(escape(v.detail)));
   if (!a.finished) {
     html +=
         "<p class=\"note\">This run is not finished: some seeds or rounds are missing below. Give the same command "

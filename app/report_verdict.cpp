@@ -10,15 +10,13 @@
 namespace querent::app {
 namespace {
 
-Reach reach(const std::vector<std::vector<al::CurvePoint>>& seeds, double full, double fraction) {
+Reach reach(const std::vector<std::vector<al::CurvePoint>>& seeds, double full, double fraction, int64_t measured_to) {
   Reach r;
   std::vector<int64_t> counts;
   for (const auto& points : seeds) {
-    if (points.empty()) continue;
-    ++r.seeds;
     const al::LabelsToTarget t = al::labels_to_target(points, full, fraction);
-    if (!t.measured) continue;
-    counts.push_back(*t.measured);
+    if (t.measured) counts.push_back(*t.measured);
+    if (t.measured || points.back().labelled >= measured_to) ++r.seeds;  // else this seed is still on its way
   }
   r.reached = static_cast<int64_t>(counts.size());
   if (counts.empty()) return r;
@@ -28,7 +26,7 @@ Reach reach(const std::vector<std::vector<al::CurvePoint>>& seeds, double full, 
   const auto middle = static_cast<size_t>(r.seeds / 2);
   if (middle >= counts.size()) return r;
   r.median = counts[middle];
-  for (const auto& points : seeds) r.at_start = r.at_start || (!points.empty() && points.front().labelled == *r.median);
+  for (const auto& points : seeds) r.at_start = r.at_start || points.front().labelled == *r.median;
   return r;
 }
 
@@ -86,6 +84,10 @@ std::string headline_at(const Results& r, const Analysis& a, size_t target, cons
     const bool start = best->reach[target].at_start && random->reach[target].at_start;
     return text("{} {} reached {} with {}{}, so no labels were saved at that level.", join(same),
                 same.size() == 2 ? "both" : "all", what, start ? "the first " : "", share_of_all(r, n));
+  }
+  if (random->reach[target].seeds == 0) {
+    return text("{} reached {} with {}; random has not been measured that far yet.", best->name, what,
+                share_of_all(r, n));
   }
   winner = best;
   const std::string other = base ? text("random needed {}", thousands(*base))
@@ -173,86 +175,100 @@ void compare(const Results& r, const Analysis& a, const StrategySummary* winner,
   }
 }
 
-}  // namespace
-
-Analysis analyse(const Results& r) {
-  Analysis a;
-  const std::optional<double> full = r.full_primary();
-  std::set<uint64_t> common_seeds;
-  std::optional<std::set<int64_t>> counts;
-  size_t most_points = 0;
-  std::set<size_t> points, seeds;
+// The label count at which a seed is done: the longest curve's. With --patience a seed may stop earlier and is done
+// there.
+int64_t longest(const Results& r) {
+  int64_t last = 0;
+  for (const auto& [key, value] : r.config) {
+    if (key == "patience" && value != "0") return 0;
+  }
   for (const StrategyCurves& s : r.strategies) {
-    std::set<uint64_t> mine;
+    for (const SeedCurve& c : s.seeds) last = std::max(last, c.points.back().labelled);
+  }
+  return last;
+}
+
+// The label counts at which every finished seed of every strategy was measured.
+std::set<int64_t> common_counts(const Results& r, int64_t measured_to) {
+  std::optional<std::set<int64_t>> counts;
+  for (const StrategyCurves& s : r.strategies) {
     for (const SeedCurve& c : s.seeds) {
-      most_points = std::max(most_points, c.points.size());
-      points.insert(c.points.size());
-      if (c.points.size() < 2) continue;
-      mine.insert(c.seed);
       std::set<int64_t> here, both;
       for (const al::CurvePoint& p : points_of(c, r.primary)) here.insert(p.labelled);
+      if (here.size() < 2 || *here.rbegin() < measured_to) continue;
       if (counts)
         std::set_intersection(here.begin(), here.end(), counts->begin(), counts->end(),
                               std::inserter(both, both.end()));
       counts = counts ? both : here;
     }
-    seeds.insert(s.seeds.size());
-    if (&s == &r.strategies.front()) {
-      common_seeds = mine;
-    } else {
-      std::erase_if(common_seeds, [&](uint64_t seed) { return !mine.contains(seed); });
-    }
   }
-  a.paired_seeds.assign(common_seeds.begin(), common_seeds.end());
-  const bool areas = counts && counts->size() >= 2;
-  if (areas) {
-    a.area_from = *counts->begin();
-    a.area_to = *counts->rbegin();
-  }
-  a.finished = full.has_value() && points.size() == 1 && seeds.size() == 1 && most_points > 1 &&
-               r.full_runs.size() >= r.seeds.size() && (seeds.empty() || *seeds.begin() >= r.seeds.size());
+  return counts.value_or(std::set<int64_t>());
+}
 
-  std::vector<al::NamedValues> named;
-  std::optional<al::NamedValues> baseline;
+StrategySummary summarise(const Results& r, const StrategyCurves& s, int64_t measured_to) {
+  StrategySummary summary{.name = s.name, .color = s.color, .reach = {}, .area = {}, .best = 0, .last = 0};
+  std::vector<std::vector<al::CurvePoint>> curves;
+  std::map<int64_t, std::vector<double>> values;
+  for (const SeedCurve& c : s.seeds) {
+    std::vector<al::CurvePoint> points = points_of(c, r.primary);
+    if (points.empty()) continue;
+    summary.last = std::max(summary.last, points.back().labelled);
+    for (const al::CurvePoint& p : points) values[p.labelled].push_back(p.metric);
+    curves.push_back(std::move(points));
+  }
+  for (const auto& [labelled, v] : values) summary.best = std::max(summary.best, al::summarize(v).mean);
+  if (!r.full_primary()) return summary;
+  for (size_t t = 0; t < target_fractions.size(); ++t) {
+    summary.reach[t] = reach(curves, *r.full_primary(), target_fractions[t], measured_to);
+  }
+  return summary;
+}
+
+}  // namespace
+
+Analysis analyse(const Results& r) {
+  Analysis a;
+  const int64_t measured_to = longest(r);
+  const std::set<int64_t> counts = common_counts(r, measured_to);
+  const bool areas = counts.size() >= 2;
+  if (areas) {
+    a.area_from = *counts.begin();
+    a.area_to = *counts.rbegin();
+  }
+  a.finished = r.full_primary().has_value() && r.full_runs.size() >= r.seeds.size() && !r.strategies.empty();
+  std::vector<std::map<uint64_t, double>> area_of;  // strategy -> seed -> area
   for (const StrategyCurves& s : r.strategies) {
-    StrategySummary summary{
-        .name = s.name, .color = s.color, .reach = {}, .area = {}, .areas = {}, .best = 0, .last = 0};
-    std::vector<std::vector<al::CurvePoint>> curves;
+    StrategySummary summary = summarise(r, s, measured_to);
+    area_of.emplace_back();
     for (const SeedCurve& c : s.seeds) {
-      curves.push_back(points_of(c, r.primary));
-      if (curves.back().empty()) curves.pop_back();
+      std::vector<al::CurvePoint> points = points_of(c, r.primary);
+      if (points.empty() || points.back().labelled < measured_to) a.finished = false;
+      if (!areas || points.size() < 2 || points.back().labelled < measured_to) continue;
+      std::erase_if(points, [&](const al::CurvePoint& p) { return !counts.contains(p.labelled); });
+      area_of.back()[c.seed] = al::area_under_learning_curve(points);
     }
-    if (full) {
-      for (size_t t = 0; t < target_fractions.size(); ++t) summary.reach[t] = reach(curves, *full, target_fractions[t]);
-    }
-    bool first = true;
-    if (!curves.empty()) {
-      for (const al::MeanPoint& p : al::mean_curve(curves)) {
-        summary.best = first ? p.metric.mean : std::max(summary.best, p.metric.mean);
-        first = false;
-      }
-    }
-    for (const auto& c : curves) summary.last = std::max(summary.last, c.back().labelled);
-    std::map<uint64_t, double> area_of;
-    for (const SeedCurve& c : s.seeds) {
-      if (!areas || c.points.size() < 2) continue;
-      std::vector<al::CurvePoint> shared = points_of(c, r.primary);
-      std::erase_if(shared, [&](const al::CurvePoint& p) { return !counts->contains(p.labelled); });
-      area_of[c.seed] = al::area_under_learning_curve(shared);
-    }
-    for (const auto& [seed, area] : area_of) {
-      summary.area = summary.area.value_or(0) + area / static_cast<double>(area_of.size());
-      if (common_seeds.contains(seed)) summary.areas.push_back(area);
-    }
-    if (s.name == baseline_name) {
-      baseline = {s.name, summary.areas};
-    } else {
-      named.push_back({s.name, summary.areas});
-    }
+    if (s.seeds.size() < std::max<size_t>(r.seeds.size(), 1)) a.finished = false;
+    const auto n = static_cast<double>(area_of.back().size());
+    for (const auto& [seed, area] : area_of.back()) summary.area = summary.area.value_or(0) + area / n;
     a.strategies.push_back(std::move(summary));
   }
-  if (baseline && !named.empty() && !common_seeds.empty() && areas)
-    a.against_baseline = al::compare_with(*baseline, named);
+  if (area_of.empty()) return a;
+  for (const auto& [seed, area] : area_of.front()) {
+    const auto everywhere = [&](const auto& strategy) { return strategy.contains(seed); };
+    if (std::all_of(area_of.begin(), area_of.end(), everywhere)) a.paired_seeds.push_back(seed);
+  }
+  std::vector<al::NamedValues> others;
+  std::optional<al::NamedValues> baseline;
+  for (size_t i = 0; i < area_of.size(); ++i) {
+    al::NamedValues values{a.strategies[i].name, {}};
+    for (const uint64_t seed : a.paired_seeds) values.per_seed.push_back(area_of[i].at(seed));
+    if (values.name == baseline_name) {
+      baseline = std::move(values);
+    } else {
+      others.push_back(std::move(values));
+    }
+  }
+  if (baseline && !others.empty() && !a.paired_seeds.empty()) a.against_baseline = al::compare_with(*baseline, others);
   return a;
 }
 

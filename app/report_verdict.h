@@ -16,6 +16,7 @@ namespace querent::app {
 
 inline constexpr std::array target_fractions = {0.95, 0.98, 0.99};
 
+// A seed that is still being measured and has not reached the target is not counted.
 struct Reach {
   int64_t seeds = 0, reached = 0;
   std::optional<int64_t> median;
@@ -27,14 +28,13 @@ struct StrategySummary {
   int color = 0;
   std::array<Reach, target_fractions.size()> reach;
   std::optional<double> area;  // mean over seeds of the area under the curve, log2 labels; average metric along the way
-  std::vector<double> areas;   // per seed, in the order of `paired_seeds`
   double best = 0;             // highest mean over seeds along the curve
   int64_t last = 0;            // labels at the end of the curve
 };
 struct Analysis {
   std::vector<StrategySummary> strategies;
-  std::vector<uint64_t> paired_seeds;            // seeds that every strategy has
-  int64_t area_from = 0, area_to = 0;            // label counts that every curve has
+  std::vector<uint64_t> paired_seeds;            // seeds that every strategy has measured to the end
+  int64_t area_from = 0, area_to = 0;            // label counts that every finished curve has
   std::vector<al::Comparison> against_baseline;  // by area; empty without a baseline or a common seed
   bool finished = true;
 };

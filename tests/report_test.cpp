@@ -180,6 +180,8 @@ TEST_CASE("the page is whole, refers to nothing outside and escapes what it is g
     for (int64_t x = 4; x < 12; ++x) mask.at(y, x) = 1;
   }
   data::write_png(folder.path / "gallery/1.png", mask);
+  const std::string outside = "../" + folder.path.filename().string() + ".png";  // a real picture beside the run folder
+  data::write_png(folder.path / outside, mask);
   const json item = {{"id", hostile},
                      {"rank", 1},
                      {"score", 0.5},
@@ -188,7 +190,7 @@ TEST_CASE("the page is whole, refers to nothing outside and escapes what it is g
                      {"truth", "gallery/1.png"},
                      {"prediction", "gallery/1.png"},
                      {"epistemic", "gallery/1.png"},
-                     {"aleatoric", "../../etc/hosts.png"},
+                     {"aleatoric", outside},
                      {"label", hostile},
                      {"dice", 0.5}};
   r["queries"] =
@@ -213,6 +215,7 @@ TEST_CASE("the page is whole, refers to nothing outside and escapes what it is g
     CHECK(has(page, "Dice 1.00"));
     CHECK(has(page, "not a medical device"));
   }
+  fs::remove(folder.path / outside);
 }
 
 TEST_CASE("pictures stay within the limit of bytes") {
@@ -259,6 +262,17 @@ TEST_CASE("a run in progress, odd fields and nothing at all still make a page") 
   check_whole(page);
   CHECK(has(page, "not finished"));
   CHECK(has(page, "The model trained on all labels is missing"));
+
+  // Seed 2 has only begun: it neither counts as "not reached" nor enters the comparison.
+  json begun = results({curve("random", 1, {{16, 0.7}, {32, 0.8}}), curve("bald", 1, {{16, 0.7}, {32, 0.895}}),
+                        curve("random", 2, {{16, 0.7}}), curve("bald", 2, {{16, 0.6}})},
+                       2);
+  const Verdict v = folder.said(begun);
+  CHECK(v.badge == "One seed only");
+  CHECK(has(v.headline, "bald reached 99\u00a0%"));
+  CHECK(has(folder.page(begun), "not finished"));
+  begun["config"]["patience"] = 2;  // now both seeds have stopped early, on purpose
+  CHECK_FALSE(has(folder.page(begun), "not finished"));
 
   page = folder.page({{"curves", json::array()}});
   check_whole(page);
