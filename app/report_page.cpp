@@ -10,10 +10,10 @@ namespace {
 constexpr const char* style = R"css(
 :root{color-scheme:light dark;--bg:#f7f8f9;--card:#fff;--ink:#15191e;--muted:#5a636e;--line:#dfe3e7;--grid:#eceff2;--accent:#0b62a8;
 --s0:#78828d;--s1:#0072b2;--s2:#d55e00;--s3:#008a65;--s4:#b04f86;--s5:#a87400;--s6:#2c86bd;--s7:#7a6f00;
---good:#008a65;--promising:#0072b2;--neutral:#78828d;--bad:#d55e00;--unknown:#78828d;--band:.13}
+--good:#008a65;--promising:#0072b2;--neutral:#78828d;--bad:#d55e00;--unknown:#78828d;--band:.1}
 @media(prefers-color-scheme:dark){:root{--bg:#0f1216;--card:#171b21;--ink:#e9edf1;--muted:#9aa5b1;--line:#2b323a;--grid:#222830;--accent:#6bb8ef;
 --s0:#98a2ad;--s1:#56b4e9;--s2:#ff8c42;--s3:#2fc79a;--s4:#e398c2;--s5:#f0b63c;--s6:#8fd0f5;--s7:#f0e442;
---good:#2fc79a;--promising:#56b4e9;--neutral:#98a2ad;--bad:#ff8c42;--unknown:#98a2ad;--band:.18}}
+--good:#2fc79a;--promising:#56b4e9;--neutral:#98a2ad;--bad:#ff8c42;--unknown:#98a2ad;--band:.14}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
@@ -44,13 +44,14 @@ section{padding:46px 0 0;scroll-margin-top:30px}
 figure{margin:0}.hero{padding:18px 18px 12px}
 .smalls{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:14px;margin-top:14px}
 .four{grid-template-columns:repeat(auto-fit,minmax(236px,1fr))}.four .chart{max-width:300px;margin:0 auto}.four figure{max-width:420px}
-.smalls figure{padding:14px 14px 10px}.smalls p{margin:4px 0 0}
+.smalls figure{max-width:520px;padding:14px 14px 10px}.smalls p{margin:4px 0 0}
 figcaption{font-weight:600;font-size:15px;margin-bottom:6px;display:flex;justify-content:space-between;gap:8px;align-items:baseline}
 figcaption span{white-space:nowrap;font-weight:400;font-size:13px;color:var(--muted)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:6px 20px;margin:0 0 12px;padding:0;font-size:14px;color:var(--muted)}
 .legend li{display:flex;align-items:center;gap:8px}
 svg{display:block}.chart{width:100%;height:auto;overflow:visible}.key{width:26px;height:12px;flex:none;display:inline-block}
 .chart text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--muted);font-variant-numeric:tabular-nums}
+.full-name,.level-name{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 .chart .full-name{fill:var(--ink);font-weight:600}.chart .name{font-weight:600;font-size:14px}
 .grid{stroke:var(--grid)}.axis{stroke:var(--line)}
 .full{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 4;fill:none}.level{stroke:var(--muted);stroke-dasharray:2 4}

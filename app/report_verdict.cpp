@@ -109,7 +109,11 @@ std::string headline(const Results& r, const Analysis& a, const StrategySummary*
   const std::string what = goal(r, target_fractions[top]), with = labels(closest->last);
   if (a.strategies.size() == 1)
     return text("{} did not reach {} with up to {}: it got to {}.", closest->name, what, with, best);
-  return text("No strategy reached {} with up to {}; {} came closest at {}.", what, with, closest->name, best);
+  std::vector<std::string> level;  // as good to the digits shown
+  for (const StrategySummary& s : a.strategies) {
+    if (fixed(s.best, metric_digits(r.primary)) == best) level.push_back(s.name);
+  }
+  return text("No strategy reached {} with up to {}; {} came closest at {}.", what, with, join(level), best);
 }
 
 // Seeds for which k strategies against random could all be significant at 5 % after Holm.

@@ -49,7 +49,7 @@ Frame frame_of(const std::vector<ChartSeries>& series, const ChartOptions& o) {
       f.y_high = std::max(f.y_high, p.high);
     }
   }
-  if (o.name_lines) f.right -= std::min(20 + 7.4 * static_cast<double>(longest), o.width / 4);
+  if (o.name_lines) f.right -= std::min(30 + 7.4 * static_cast<double>(longest), o.width / 4);
   if (!o.levels.empty()) {
     f.y_low = std::min(f.y_low, o.levels[0].value);
     f.y_high = std::max(f.y_high, o.levels[0].value);
@@ -100,19 +100,27 @@ std::string axes(const std::vector<ChartSeries>& series, const ChartOptions& o, 
   return svg + label((f.left + f.right) / 2, o.height - 6, "title", "middle", o.x_title);
 }
 
-// Level lines with their labels at the left: the first above its line, the others below theirs, none on top of another.
-std::string levels(const ChartOptions& o, const Frame& f) {
+bool visible(const ChartLevel& level, const Frame& f) {
+  const double y = f.y(level.value);
+  return y <= f.bottom - 2 && y >= f.top - 2;
+}
+std::string level_lines(const ChartOptions& o, const Frame& f) {
+  std::string svg;
+  for (size_t i = 0; i < o.levels.size(); ++i) {
+    const double y = f.y(o.levels[i].value);
+    if (visible(o.levels[i], f)) svg += line(f.left, y, f.right, y, i == 0 ? "full" : "level");
+  }
+  return svg;
+}
+// At the left: the first name above its line, the others below theirs, none on top of another.
+std::string level_names(const ChartOptions& o, const Frame& f) {
   std::string svg;
   double lowest = -1e9;
   for (size_t i = 0; i < o.levels.size(); ++i) {
-    const double y = f.y(o.levels[i].value);
-    if (y > f.bottom - 2 || y < f.top - 2) continue;
-    svg += line(f.left, y, f.right, y, i == 0 ? "full" : "level");
-    const double words = i == 0 ? y - 6 : y + 13;
-    if (words > lowest + 14 || i == 0) {
-      svg += label(f.left + 6, words, i == 0 ? "full-name" : "level-name", "start", o.levels[i].label);
-      lowest = words;
-    }
+    const double words = f.y(o.levels[i].value) + (i == 0 ? -6 : 13);
+    if (!visible(o.levels[i], f) || (i > 0 && words < lowest + 14)) continue;
+    svg += label(f.left + 8, words, i == 0 ? "full-name" : "level-name", "start", o.levels[i].label);
+    lowest = words;
   }
   return svg;
 }
@@ -156,8 +164,8 @@ std::string names(const std::vector<ChartSeries>& series, const Frame& f) {
   std::string svg;
   for (const Name& l : list) {
     svg += text("<path class=\"leader c{}\" d=\"M{},{} L{},{}\"/>", l.series->color, n(l.x + 6), n(l.wanted),
-                n(f.right + 8), n(l.at));
-    svg += text("<text class=\"name c{}\" x=\"{}\" y=\"{}\">{}</text>", l.series->color, n(f.right + 12), n(l.at + 4),
+                n(f.right + 22), n(l.at));
+    svg += text("<text class=\"name c{}\" x=\"{}\" y=\"{}\">{}</text>", l.series->color, n(f.right + 25), n(l.at + 4),
                 escape(l.series->name));
   }
   return svg;
@@ -217,8 +225,9 @@ std::string line_chart(const std::vector<ChartSeries>& series, const ChartOption
                          n(o.height), escape(o.description));
   svg += axes(series, o, f);
   for (const ChartSeries& s : series) svg += band(s, f);
-  svg += levels(o, f);
+  svg += level_lines(o, f);
   for (const ChartSeries& s : series) svg += curve(s, f);
+  svg += level_names(o, f);
   if (o.name_lines) svg += names(series, f);
   for (const ChartSeries& s : series) {
     for (const ChartPoint& p : s.points) svg += marker(s.color, f.x(p.x), f.y(p.mean), p.title);
