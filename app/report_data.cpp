@@ -198,7 +198,7 @@ Results read_results(const std::string& folder) {
   }
   for (const json& c : list_at(j, "class_counts")) {
     for (const auto& [label, n] : metrics_of(at(c, "counts"))) {
-      r.class_counts[string_at(c, "strategy")][label] = static_cast<int64_t>(n);
+      r.class_counts[string_at(c, "strategy")][label] = static_cast<int64_t>(std::clamp(n, 0.0, 1e15));
     }
   }
   return r;
