@@ -100,7 +100,7 @@ footer{margin-top:56px;padding-top:22px;padding-bottom:44px;border-top:1px solid
 @media(max-width:900px){.tiles{grid-template-columns:1fr 1fr}}
 @media(max-width:640px){nav div,main,footer{padding-left:16px;padding-right:16px}header{padding-top:26px}.wide{display:none}.narrow{display:block}
 .hero{padding:14px 10px 8px}.tile{padding:12px 14px}.tile dd{font-size:24px}.glossary{columns:1}section{padding-top:36px}.tiles{gap:10px}th,td{padding:10px 12px}
-.worst{grid-template-columns:1fr 1fr;gap:10px}}
+.worst,.cases.cls{grid-template-columns:1fr 1fr;gap:10px}.cls .bars{font-size:12px}.cls .bars span{flex-basis:5.5em}.cls .bars li{gap:5px}}
 @media print{nav{display:none}body{background:#fff}.card,.tile,.case,.scroll{break-inside:avoid}}
 )css";
 
