@@ -20,8 +20,8 @@ std::string probabilities(const Results& r, const ReportItem& item) {
   for (size_t c = 0; c < std::min<size_t>(item.probabilities.size(), 14); ++c) {
     const double p = std::clamp(item.probabilities[c], 0.0, 1.0);
     const std::string name = c < r.classes.size() ? r.classes[c] : text("class {}", c);
-    html += text("<li{}><span>{}</span><i style=\"width:{}%\"></i><b>{}</b></li>",
-                 name == item.label ? " class=\"true\"" : "", escape(name), fixed(60 * p, 1), fixed(p, 2));
+    html += text("<li{}><span>{}</span><u><i style=\"width:{}%\"></i></u><b>{}</b></li>",
+                 name == item.label ? " class=\"true\"" : "", escape(name), fixed(100 * p, 1), fixed(p, 2));
   }
   return html + "</ul>";
 }
@@ -157,8 +157,8 @@ std::string classes_section(const Results& r) {
       const auto mine = found->second.find(label);
       const int64_t n = mine == found->second.end() ? 0 : mine->second;
       const double share = total > 0 ? static_cast<double>(n) / static_cast<double>(total) : 0;
-      rows += text("<li><span>{}</span><i class=\"f{}\" style=\"width:{}%\"></i><b>{}</b><small>{}</small></li>",
-                   escape(s.name), s.color, fixed(55 * share, 1), percent(share), thousands(n));
+      rows += text("<li><span>{}</span><u><i class=\"f{}\" style=\"width:{}%\"></i></u><b>{}</b><small>{}</small></li>",
+                   escape(s.name), s.color, fixed(100 * share, 1), percent(share), thousands(n));
     }
     if (!rows.empty()) html += text("<h3>{}</h3><ul class=\"bars\">{}</ul>", escape(label), rows);
   }

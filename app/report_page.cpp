@@ -84,10 +84,11 @@ summary{cursor:pointer;padding:8px 0;font-weight:600;font-size:15px}summary smal
 .ramp{width:90px;height:10px;border-radius:3px;background:linear-gradient(90deg,#000004,#320a5e,#781c6d,#bc3754,#ed6925,#fbb41a,#fcffa4)}
 .gone{aspect-ratio:1;display:grid;place-items:center;text-align:center;padding:8px;border:1px dashed var(--line);border-radius:6px;font-size:13px;color:var(--muted)}
 .bars{list-style:none;margin:10px 0 0;padding:0;font-size:13px}.bars li{display:flex;align-items:center;gap:8px;padding:2px 0}
-.bars span{flex:0 0 8.5em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;color:var(--muted)}.bars i{height:12px;min-width:2px;border-radius:2px;background:var(--s0)}
-.bars b{font-weight:600}.bars .true span{color:var(--ink);font-weight:650}.bars .true i{background:var(--accent)}
+.bars span{flex:0 0 8.5em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;color:var(--muted)}
+.bars u{flex:1;min-width:0;height:12px;border-radius:2px;background:var(--grid);overflow:hidden}.bars i{display:block;height:100%;background:var(--s0)}.bars small{flex:0 0 3em;text-align:right}
+.bars b{flex:0 0 2.5em;text-align:right;font-weight:600}.bars .true span{color:var(--ink);font-weight:650}.bars .true i{background:var(--accent)}
 .bars i.f1{background:var(--s1)}.bars i.f2{background:var(--s2)}.bars i.f3{background:var(--s3)}.bars i.f4{background:var(--s4)}.bars i.f5{background:var(--s5)}.bars i.f6{background:var(--s6)}.bars i.f7{background:var(--s7)}
-.classes{padding:4px 20px 18px}.classes .bars{font-size:14px}
+.classes{padding:4px 20px 18px}.classes .bars{font-size:14px}.classes .bars b{flex-basis:3.6em}
 .cases.cls{grid-template-columns:repeat(auto-fill,minmax(220px,1fr))}
 pre{margin:0 0 6px;padding:16px 18px;background:var(--card);border:1px solid var(--line);border-radius:12px;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all;-webkit-user-select:all}
 code{font:14px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}p code{font-size:12.5px}
@@ -100,7 +101,7 @@ footer{margin-top:56px;padding-top:22px;padding-bottom:44px;border-top:1px solid
 @media(max-width:900px){.tiles{grid-template-columns:1fr 1fr}}
 @media(max-width:640px){nav div,main,footer{padding-left:16px;padding-right:16px}header{padding-top:26px}.wide{display:none}.narrow{display:block}
 .hero{padding:14px 10px 8px}.tile{padding:12px 14px}.tile dd{font-size:24px}.glossary{columns:1}section{padding-top:36px}.tiles{gap:10px}th,td{padding:10px 12px}
-.worst,.cases.cls{grid-template-columns:1fr 1fr;gap:10px}.cls .bars{font-size:12px}.cls .bars span{flex-basis:5.5em}.cls .bars li{gap:5px}}
+.worst,.cases.cls{grid-template-columns:1fr 1fr;gap:10px}.cls .bars{font-size:12px}.cls .bars span{flex-basis:5.6em}.cls .bars li{gap:5px}}
 @media print{nav{display:none}body{background:#fff}.card,.tile,.case,.scroll{break-inside:avoid}}
 )css";
 

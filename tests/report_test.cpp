@@ -84,9 +84,9 @@ int64_t count(const std::string& text, const std::string& part) {
 }
 void check_whole(const std::string& page) {
   CHECK(page.rfind("<!doctype html>", 0) == 0);
-  for (const std::string tag :
-       {"section", "table", "tr",   "div",    "figure", "details", "ul",  "li",   "dl",   "article", "h1",  "h2",
-        "h3",      "p",     "main", "header", "footer", "style",   "svg", "body", "html", "text",    "pre", "filter"}) {
+  for (const std::string tag : {"section", "table", "tr",   "div",  "figure", "details", "ul",     "li",     "dl",
+                                "article", "h1",    "h2",   "h3",   "p",      "main",    "header", "footer", "style",
+                                "svg",     "body",  "html", "text", "pre",    "filter",  "u"}) {
     CAPTURE(tag);
     CHECK(count(page, "<" + tag + ">") + count(page, "<" + tag + " ") + count(page, "<" + tag + "\n") ==
           count(page, "</" + tag + ">"));
