@@ -127,6 +127,21 @@ std::string forecast(const Results& r, const Analysis& a) {
          ". A forecast, not a measurement.</p>";
 }
 
+// With more optimizer steps the full-data model has an advantage that labels alone cannot make up for.
+std::string longer_training(const Results& r) {
+  int64_t steps = 0, full_steps = 0;
+  for (const auto& [key, value] : r.config) {
+    if (value.empty() || value.size() > 15 || value.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (key == "steps") steps = std::stoll(value);
+    if (key == "full_steps") full_steps = std::stoll(value);
+  }
+  if (steps <= 0 || full_steps <= steps) return "";
+  return text(
+      " The model with all labels was trained for {} steps, every round for {}: part of the distance to it is training "
+      "time, not labels (<code>--full-steps {}</code> takes that part away).",
+      thousands(full_steps), thousands(steps), steps);
+}
+
 }  // namespace
 
 std::string curves_section(const Results& r, const Analysis&) {
@@ -135,6 +150,7 @@ std::string curves_section(const Results& r, const Analysis&) {
       "{} on the test set after each round; each round trains a new network on the labels asked for so far. "
       "Lines are means over seeds, bands run from the lowest to the highest seed.",
       escape(metric_title(r.primary)));
+  lead += longer_training(r);
   const std::vector<ChartSeries> series = series_of(r, r.primary);
   const bool any = std::any_of(series.begin(), series.end(), [](const ChartSeries& s) { return !s.points.empty(); });
   if (!any) return section("curves", title, "", "<p class=\"missing\">No round has been measured yet.</p>");

@@ -239,6 +239,15 @@ TEST_CASE("pictures stay within the limit of bytes") {
   CHECK(Pictures(r, 100 * size).per_query() == 4);
 }
 
+TEST_CASE("a full-data model that trained longer is said to have done so") {
+  const Folder folder;
+  json r = clear_win(2);
+  r["config"] = {{"steps", 200}, {"full_steps", 600}};
+  CHECK(has(folder.page(r), "trained for 600 steps, every round for 200"));
+  r["config"]["full_steps"] = 200;
+  CHECK_FALSE(has(folder.page(r), "every round for"));
+}
+
 TEST_CASE("a forecast is given only for a curve that earns it") {
   const Folder folder;
   const auto law = [](int n) { return 0.92 - 0.6 / n; };  // reaches 0.891 at 20.7 labels
