@@ -144,13 +144,19 @@ std::string longer_training(const Results& r) {
 
 }  // namespace
 
-std::string curves_section(const Results& r, const Analysis&) {
+std::string curves_section(const Results& r, const Analysis& a) {
   const std::string title = "Learning curves";
   std::string lead = text(
       "{} on the test set after each round; each round trains a new network on the labels asked for so far. "
       "Lines are means over seeds, bands run from the lowest to the highest seed.",
       escape(metric_title(r.primary)));
   lead += longer_training(r);
+  const auto ahead = [&](const StrategySummary& s) { return r.full_primary() && s.best > *r.full_primary(); };
+  if (std::any_of(a.strategies.begin(), a.strategies.end(), ahead)) {
+    lead +=
+        " Some rounds are ahead of the model with all labels: it was not trained long enough for so many images "
+        "(<code>--full-steps</code>), so the targets are easy.";
+  }
   const std::vector<ChartSeries> series = series_of(r, r.primary);
   const bool any = std::any_of(series.begin(), series.end(), [](const ChartSeries& s) { return !s.points.empty(); });
   if (!any) return section("curves", title, "", "<p class=\"missing\">No round has been measured yet.</p>");

@@ -41,10 +41,13 @@ std::string target_tile(const Results& r, const Analysis& a) {
   const std::string name = "Labels for 99\u00a0% of that";
   if (best != nullptr) {
     const int64_t n = *best->reach[top].median;
-    const bool shared = std::count_if(a.strategies.begin(), a.strategies.end(),
-                                      [&](const auto& s) { return s.reach[top].median == n; }) > 1;
+    const auto there = static_cast<size_t>(std::count_if(a.strategies.begin(), a.strategies.end(),
+                                                         [&](const auto& s) { return s.reach[top].median == n; }));
+    const std::string who = there == 1                     ? escape(best->name)
+                            : there == a.strategies.size() ? "every strategy"
+                                                           : "several strategies";
     const std::string share = r.train > 0 ? text("of {}, ", thousands(r.train)) : "";
-    return tile(name, thousands(n), share + (shared ? std::string("several strategies") : escape(best->name)));
+    return tile(name, thousands(n), share + who);
   }
   int64_t last = 0;
   for (const StrategySummary& s : a.strategies) last = std::max(last, s.last);

@@ -246,6 +246,9 @@ TEST_CASE("a full-data model that trained longer is said to have done so") {
   CHECK(has(folder.page(r), "trained for 600 steps, every round for 200"));
   r["config"]["full_steps"] = 200;
   CHECK_FALSE(has(folder.page(r), "every round for"));
+  CHECK_FALSE(has(folder.page(r), "the targets are easy"));
+  r["full_data"]["dice"] = 0.85;
+  CHECK(has(folder.page(r), "the targets are easy"));
 }
 
 TEST_CASE("a forecast is given only for a curve that earns it") {
