@@ -154,7 +154,7 @@ std::string curves_section(const Results& r, const Analysis& a) {
   const auto ahead = [&](const StrategySummary& s) { return r.full_primary() && s.best > *r.full_primary(); };
   if (std::any_of(a.strategies.begin(), a.strategies.end(), ahead)) {
     lead +=
-        " Some rounds are ahead of the model with all labels: it was not trained long enough for so many images "
+        " Some rounds are ahead of the model with all labels: it was probably not trained long enough "
         "(<code>--full-steps</code>), so the targets are easy.";
   }
   const std::vector<ChartSeries> series = series_of(r, r.primary);
