@@ -59,7 +59,7 @@ void learning_flags(CLI::App* v, Options& o) {
       ->delimiter(',');
   v->add_option("--seeds", o.seeds, "Repeat with so many seeds")->check(CLI::Range(1, 100))->capture_default_str();
   v->add_option("--start", o.start, "Labels to begin with (0: seg 4, cls 16)")->capture_default_str();
-  v->add_option("--budget", o.budget, "Labels to end with (0: seg 64, cls 256)")->capture_default_str();
+  v->add_option("--budget", o.budget, "Labels to end with (0: seg 64, cls 250)")->capture_default_str();
   v->add_option("--growth", o.growth, "Labels after a round = GROWTH x labels before it")
       ->check(CLI::Range(1.01, 100.0))
       ->capture_default_str();
@@ -68,8 +68,8 @@ void learning_flags(CLI::App* v, Options& o) {
       ->capture_default_str();
   v->add_option("--full-steps", o.full_steps, "Optimizer steps of the full-data model (0: 3 x steps)")
       ->capture_default_str();
-  v->add_option("--mc", o.mc, "MC-dropout passes T when scoring (0: 10)")->capture_default_str();
-  v->add_option("--pool-limit", o.pool_limit, "Score at most so many pool images a round (0: 384; -1: all)")
+  v->add_option("--mc", o.mc, "MC-dropout passes T when scoring (0: seg 10, cls 20)")->capture_default_str();
+  v->add_option("--pool-limit", o.pool_limit, "Score at most so many pool images a round (-1: all; 0: seg 384, cls all)")
       ->capture_default_str();
   v->add_option("--reduction", o.reduction, "seg: image score from pixel scores: mean | top | patch | foreground")
       ->capture_default_str();

@@ -22,10 +22,10 @@ Options with_defaults(Options o) {
   if (o.batch == 0) o.batch = seg ? 8 : 16;
   if (o.lr == 0) o.lr = 1e-3;
   if (o.start == 0) o.start = seg ? 4 : 16;
-  if (o.budget == 0) o.budget = seg ? 64 : 256;
+  if (o.budget == 0) o.budget = seg ? 64 : 250;
   if (o.steps == 0) o.steps = seg ? 150 : 200;
-  if (o.mc == 0) o.mc = 10;
-  if (o.pool_limit == 0) o.pool_limit = 384;
+  if (o.mc == 0) o.mc = seg ? 10 : 20;
+  if (o.pool_limit == 0) o.pool_limit = seg ? 384 : -1;
   return o;
 }
 

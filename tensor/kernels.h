@@ -33,7 +33,7 @@ CUDA_KERNEL(max_pool2d) CUDA_KERNEL(max_pool2d_grad) CUDA_KERNEL(avg_pool2d) CUD
 CUDA_KERNEL(adaptive_avg_pool2d) CUDA_KERNEL(adaptive_avg_pool2d_grad)
 CUDA_KERNEL(upsample_nearest) CUDA_KERNEL(upsample_nearest_grad)
 CUDA_KERNEL(upsample_bilinear) CUDA_KERNEL(upsample_bilinear_grad)
-CUDA_KERNEL(matmul)
+CUDA_KERNEL(matmul) CPU_KERNEL(matmul)
 CPU_KERNEL(add) CPU_KERNEL(sub) CPU_KERNEL(mul) CPU_KERNEL(bias_add) CPU_KERNEL(scale)
 CPU_KERNEL(max_pool2d) CPU_KERNEL(max_pool2d_grad)
 CPU_KERNEL(sum) CPU_KERNEL(mean)

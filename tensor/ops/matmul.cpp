@@ -91,7 +91,7 @@ extern constinit const Op matmul_op{.name = "matmul",
                                     .cost = cost,
                                     .grad = grad,
                                     .keep = {"a", "b"},
-                                    .kernel = {.ref = ref, .cpu = nullptr, .cuda = cuda::matmul},
+                                    .kernel = {.ref = ref, .cpu = cpu::matmul, .cuda = cuda::matmul},
                                     .cases = cases};
 
 Tensor matmul(const Tensor& a, const Tensor& b, const MatmulAttrs& attrs) { return run(matmul_op, {a, b}, attrs)[0]; }
