@@ -74,6 +74,7 @@ data::LoaderOptions loader_options(const ExperimentConfig& c) {
   data::LoaderOptions o;
   o.size = c.size;
   o.masks = c.task == "seg";
+  o.allow_empty_masks = c.allow_empty_masks;
   o.seed = c.seed;
   if (c.augment) o.augmentation = data::chest_augmentation();
   return o;

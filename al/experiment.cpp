@@ -14,6 +14,7 @@
 #include "al/scoring.h"
 #include "al/selection.h"
 #include "al/stopping.h"
+#include "data/split.h"
 #include "tensor/rng.h"
 
 namespace querent::al {
@@ -273,19 +274,21 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
     check(config.task == "seg" || !strategies.back()->needs.segmentation_only,
           "run: strategy {} needs --task seg", strategies.back()->name);
   }
-  const RunFolder folder(out, config);
-  data::Loader loader(dataset, loader_options(config));
-  Lab lab{config, dataset, loader, folder, hooks, {}, {}, {}, {}, 0, 0, {}, {}};
-  for (size_t i = 0; i < dataset.cases.size(); ++i) {
-    const data::Case& c = dataset.cases[i];
-    lab.index_of[c.id] = static_cast<int64_t>(i);
-    (c.split == "test" ? lab.test : c.split == "val" ? lab.val : lab.train).push_back(static_cast<int64_t>(i));
-  }
-  check(!lab.train.empty() && !lab.val.empty() && !lab.test.empty(),
+  const std::vector<int64_t> train = data::cases_of(dataset, "train"), val = data::cases_of(dataset, "val"),
+                             test = data::cases_of(dataset, "test");
+  check(!train.empty() && !val.empty() && !test.empty(),
         "run: the split leaves {} training, {} validation and {} test images; each needs at least one: change --val or --test",
-        lab.train.size(), lab.val.size(), lab.test.size());
-  const auto available = static_cast<int64_t>(lab.train.size());
-  check(config.start <= available, "run: --start {} labels, but there are only {} training images", config.start, available);
+        train.size(), val.size(), test.size());
+  const auto available = static_cast<int64_t>(train.size());
+  check(config.start <= available, "run: --start {} labels, but there are only {} training images; use at most {}",
+        config.start, available, available);
+  check(config.start <= config.budget, "run: --start {} is more than --budget {}", config.start, config.budget);
+  // Every file is read before anything is written: a damaged one ends the run now, not after an hour.
+  data::Loader loader(dataset, loader_options(config));
+  for (const auto* part : {&train, &val, &test}) loader.preload(*part);
+  const RunFolder folder(out, config);
+  Lab lab{config, dataset, loader, folder, hooks, train, val, test, {}, 0, 0, {}, {}};
+  for (size_t i = 0; i < dataset.cases.size(); ++i) lab.index_of[dataset.cases[i].id] = static_cast<int64_t>(i);
   lab.schedule = geometric_rounds(config.start, config.growth, std::min(config.budget, available));
   const auto rounds = static_cast<int64_t>(lab.schedule.size());
   lab.units = config.seeds * (2 + rounds * static_cast<int64_t>(strategies.size()));

@@ -35,6 +35,7 @@ struct ExperimentConfig {
   int64_t pool_limit = 384;  // candidates scored a round, drawn from the pool; < 0: all
   int64_t patience = 0;      // rounds without gain on the validation split before a curve stops; 0: never
   std::string reduction = "mean";
+  bool allow_empty_masks = false;
   double val_fraction = 0.1, test_fraction = 0.2;
   std::string data;              // where the images came from
   std::string command, version;  // for the record

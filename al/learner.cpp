@@ -32,7 +32,7 @@ void Learner::save_checkpoint(const std::string& path, const Optimizer& optimize
   Tensors all = optimizer.state();
   all.push_back(Tensor(params_->all().flat).named("params"));
   for (const Tensor& b : params_->buffers()) all.push_back(b);
-  write_tensors(path, all, {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}});
+  write_tensors(path, all, {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}, {"identity", o.identity}});
 }
 
 bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
@@ -44,6 +44,9 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
   int64_t step = 0;
   if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
     const TensorFile file = read_tensors(o.checkpoint);
+    const auto identity = file.metadata.find("identity");
+    check(identity != file.metadata.end() && identity->second == o.identity,
+          "train: '{}' belongs to a training with other flags; use --force to start again or another --out", o.checkpoint);
     if (file.metadata.at("key") == std::to_string(o.key) && file.metadata.at("steps") == std::to_string(o.steps)) {
       optimizer.load_state(file);
       params_->all().flat.copy_from(file.at("params"));

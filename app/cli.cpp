@@ -25,6 +25,8 @@ void data_flags(CLI::App* v, Options& o, bool required = true) {
   v->add_option("--classes", o.classes, "Keep these classes, in this order")->delimiter(',');
   v->add_option("--merge", o.merge, "Make one class of several: pneumonia=bacterial_pneumonia+viral_pneumonia");
   v->add_option("--exclude", o.exclude, "Leave out images with these labels")->delimiter(',');
+  v->add_flag("--allow-empty-masks", o.allow_empty_masks,
+              "A mask without foreground means: the structure is absent here (default: an error)");
   v->add_option("--limit", o.limit, "Use at most this many images (0: all)")->capture_default_str();
 }
 void task_flags(CLI::App* v, Options& o) {
@@ -157,7 +159,8 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   auto* phantom = data->add_subcommand("phantom", "Write a data set of simulated chest X-rays with masks");
   common_flags(phantom, o);
   phantom->add_option("--count", o.count, "How many images")->required()->check(CLI::Range(1, 1000000));
-  phantom->add_option("--size", o.size, "Side in pixels")->check(CLI::Range(32, 2048))->capture_default_str();
+  phantom->add_option("--size", o.size, "Side in pixels")->check(CLI::Range(16, 2048))->capture_default_str();
+  phantom->add_flag("--force", o.force, "Write over a data set that is there");
   out_flag(phantom, o, "Folder to write", "phantom");
 
   if (argc <= 1) {

@@ -1,5 +1,6 @@
 // querent data check, querent data phantom.
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "app/options.h"
@@ -17,6 +18,7 @@ int data_check(const Options& o) {
   data::CheckOptions c;
   c.task = o.task == "seg" ? data::Task::segmentation : data::Task::classification;
   if (o.size > 0) c.size = o.size;
+  c.allow_empty_masks = o.allow_empty_masks;
   const data::CheckReport r = data::check_dataset(dataset, c);
   const int code = r.ok() ? 0 : 3;
   if (o.json) {
@@ -51,6 +53,8 @@ int data_check(const Options& o) {
 
 int data_phantom(const Options& o) {
   const std::string out = o.out.empty() ? "phantom" : o.out;
+  check(o.force || !std::filesystem::exists(out + "/labels.csv"),
+        "data phantom: '{}' holds a data set; choose another --out, or --force to write over it", out);
   PhantomOptions p;
   p.size = o.size > 0 ? o.size : 128;
   p.seed = o.seed;

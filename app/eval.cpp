@@ -28,7 +28,9 @@ int eval(const Options& options) {
   }
   std::vector<int64_t> cases;
   for (size_t i = 0; i < dataset.cases.size(); ++i) cases.push_back(static_cast<int64_t>(i));
-  const data::Loader loader(dataset, model.loader_options(model.task == "seg"));
+  data::LoaderOptions reading = model.loader_options(model.task == "seg");
+  reading.allow_empty_masks = o.allow_empty_masks;
+  const data::Loader loader(dataset, reading);
   const al::Metrics metrics = al::evaluate(*model.learner, loader, cases);
   if (!o.out.empty()) {
     make_folder(o.out);

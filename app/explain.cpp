@@ -1,4 +1,5 @@
 // querent explain: a model layer by layer, or a strategy with its formula.
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -47,6 +48,11 @@ int explain(const Options& o) {
   } else if (o.subject == "metrics") {
     std::printf("%s", al::explain_metrics().c_str());
   } else {
+    const auto& all = al::strategies();
+    check(std::any_of(all.begin(), all.end(), [&](const al::Strategy* s) { return s->name == o.subject; }),
+          "explain: unknown subject '{}'; give a model (unet, resnet18, vgg16, vgg16_bn), 'metrics', 'strategies', or one of "
+          "the strategies that 'querent explain strategies' lists",
+          o.subject);
     std::printf("%s\n", al::explain(al::find_strategy(o.subject)).c_str());
   }
   return 0;

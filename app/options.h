@@ -23,6 +23,7 @@ struct Options {
   std::vector<std::string> exclude;  // drop these labels
   int64_t size = 128;
   double val_fraction = 0.1, test_fraction = 0.2;
+  bool allow_empty_masks = false;
   int64_t limit = 0;  // use at most so many images (0: all)
   // model
   std::string model;  // unet | vgg16 | vgg16_bn | resnet18; empty: by task

@@ -17,6 +17,9 @@ Options with_defaults(Options o) {
   if (o.model.empty()) o.model = seg ? "unet" : "resnet18";
   check((o.model == "unet") == seg, "run: --model {} does not do --task {}; use {}", o.model, o.task,
         seg ? "unet" : "resnet18, vgg16 or vgg16_bn");
+  const int64_t stride = int64_t{1} << o.depth;
+  check(o.model != "unet" || o.size % stride == 0, "run: a U-Net of depth {} halves the image {} times: --size {} must be a multiple of {}; use {}",
+        o.depth, o.depth, o.size, stride, (o.size + stride - 1) / stride * stride);
   if (o.width == 0) o.width = o.model == "resnet18" ? 32 : 16;
   if (o.dropout < 0) o.dropout = 0.2;
   if (o.batch == 0) o.batch = seg ? 8 : 16;
@@ -84,6 +87,7 @@ al::ExperimentConfig experiment_config(const Options& o) {
   c.reduction = o.reduction;
   c.val_fraction = o.val_fraction;
   c.test_fraction = o.test_fraction;
+  c.allow_empty_masks = o.allow_empty_masks;
   c.data = o.data;
   c.command = o.command_line;
   c.version = version;

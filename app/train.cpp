@@ -25,17 +25,16 @@ int train(const Options& options) {
   const std::string best = o.out + "/weights/best.safetensors", checkpoint = o.out + "/checkpoint.safetensors";
   if (o.force) fs::remove_all(o.out);
   check(!fs::exists(best), "train: '{}' is already trained; use --force to start again or another --out", o.out);
-  make_folder(o.out + "/weights");
-
   const data::Dataset dataset = open_and_split(o);
   const std::vector<int64_t> train_cases = data::cases_of(dataset, "train"), val = data::cases_of(dataset, "val"),
                              test = data::cases_of(dataset, "test");
   const al::ExperimentConfig config = experiment_config(o);
   data::Loader loader(dataset, al::loader_options(config));
-  loader.preload(train_cases);
+  for (const auto* part : {&train_cases, &val, &test}) loader.preload(*part);
   loader.set_normalization(loader.measure(train_cases));
   al::Learner learner(model_options(o, dataset), mix_key(o.seed, hash_name("weights")));
   if (!o.weights.empty()) load_weights(learner.model(), learner.params(), o.weights, true);
+  make_folder(o.out + "/weights");
 
   Terminal terminal(o.quiet || o.json, o.no_color);
   terminal.line(text("{} on {} images of {} patients, {} steps of {}", o.model, train_cases.size(),
@@ -43,8 +42,19 @@ int train(const Options& options) {
   al::TrainOptions t{.steps = o.steps, .batch = o.batch, .lr = o.lr, .weight_decay = o.weight_decay};
   t.key = mix_key(o.seed, hash_name("full"));
   t.checkpoint = checkpoint;
+  t.identity = config.json() + o.weights;
   al::TrainHooks hooks;
-  hooks.step = [&](int64_t step, double loss) { terminal.progress("training", step, o.steps, text("loss {}", loss)); };
+  const auto epoch_length = static_cast<int64_t>(train_cases.size());
+  double sum = 0;
+  int64_t summed = 0;
+  hooks.step = [&](int64_t step, double loss) {
+    terminal.progress("training", step, o.steps, text("loss {}", loss));
+    sum += loss, ++summed;
+    if (step * o.batch / epoch_length == (step - 1) * o.batch / epoch_length && step < o.steps) return;
+    if (!terminal.moving())
+      terminal.line(text("epoch {}, step {} of {}: mean loss {}", step * o.batch / epoch_length, step, o.steps, sum / static_cast<double>(summed)));
+    sum = 0, summed = 0;
+  };
   hooks.stop = [&] { return should_stop(o.out); };
   if (!learner.train(loader, train_cases, t, hooks)) {
     terminal.end();

@@ -72,8 +72,8 @@ void look_at_mask(const Case& c, const ImageInfo& image, const CheckOptions& o, 
   const Image small = resize_mask(m.image, o.size, o.size);
   const auto left = std::count(small.pixels.begin(), small.pixels.end(), 1.0f);
   if (m.info.foreground == 0) {
-    f.problems.push_back({Severity::warning, c.id, "the mask is empty",
-                          "draw the structure, or leave the case out if the mask was lost"});
+    f.problems.push_back({o.allow_empty_masks ? Severity::note : Severity::error, c.id, "the mask is empty",
+                          "draw the structure, leave the case out, or pass --allow-empty-masks"});
   } else if (left < enough_foreground) {
     f.problems.push_back(
         {Severity::warning, c.id, text("only {} mask pixels are left at size {}", left, o.size), "use a larger size"});

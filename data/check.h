@@ -34,8 +34,9 @@ struct CheckReport {
 
 struct CheckOptions {
   Task task = Task::segmentation;
+  bool allow_empty_masks = false;
   int64_t size = 128;          // the side images will be scaled to
-  int64_t smallest_side = 32;  // the network's total stride: smaller images carry no information for it
+  int64_t smallest_side = 16;  // as LoaderOptions::smallest_side
 };
 
 // Reads every file, in parallel; finds missing, truncated and damaged files, masks of another size or without any

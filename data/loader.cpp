@@ -38,6 +38,9 @@ Loader::Loader(Dataset dataset, LoaderOptions options) : dataset_(std::move(data
 std::shared_ptr<const Loader::Item> Loader::read(int64_t index) const {
   const Case& c = dataset_.cases[static_cast<size_t>(index)];
   const Image whole = to_grey(decode_image(c.image));
+  check(std::min(whole.height, whole.width) >= options_.smallest_side,
+        "{}: {}x{} pixels are too few for the network; use images of at least {} a side, or leave the case out", c.image,
+        whole.width, whole.height, options_.smallest_side);
   const Image image = resize(whole, options_.size, options_.size);
   auto item = std::make_shared<Item>();
   item->image.reserve(image.pixels.size());
@@ -49,6 +52,8 @@ std::shared_ptr<const Loader::Item> Loader::read(int64_t index) const {
   check(sizes_match({whole.height, whole.width}, mask.info.height, mask.info.width),
         "{}: {}x{} pixels, but its image {} has {}x{}; both must show the same field", c.mask, mask.info.width,
         mask.info.height, c.image, whole.width, whole.height);
+  check(options_.allow_empty_masks || mask.info.kind != MaskKind::empty,
+        "{}: the mask is empty; draw the structure, leave the case out, or pass --allow-empty-masks", c.mask);
   const Image small = resize_mask(mask.image, options_.size, options_.size);
   for (const float v : small.pixels) item->mask.push_back(v >= 0.5f);
   return item;

@@ -19,6 +19,8 @@ struct LoaderOptions {
   bool masks = false;    // read masks too; a case without one is then an Error when it is asked for
   Normalization normalization;
   Augmentation augmentation;  // of training batches
+  int64_t smallest_side = 16;      // an image with a shorter side is an Error
+  bool allow_empty_masks = false;  // otherwise a mask without foreground is an Error
   uint64_t seed = 0;
   uint64_t cache_bytes = uint64_t{2} << 30;  // decoded, resized cases kept in memory; beyond it they are read again
 };

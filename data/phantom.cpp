@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "data/phantom_project.h"
+#include "data/transform.h"
 #include "tensor/error.h"
 
 namespace querent {
@@ -12,8 +13,7 @@ namespace {
 constexpr int64_t block = 16;  // patients never span two blocks of indices, so patient numbers need no history
 
 void check_options(const PhantomOptions& o) {
-  check(o.size >= 64 && o.size <= 1024 && o.size % 8 == 0,
-        "phantom: size must be a multiple of 8 from 64 to 1024, got {}", o.size);
+  check(o.size >= 16 && o.size <= 2048, "phantom: size must lie in 16..2048, got {}", o.size);
   check(o.nodule_fraction >= 0 && o.opacity_fraction >= 0 && o.nodule_fraction + o.opacity_fraction <= 1,
         "phantom: nodule_fraction {} and opacity_fraction {} must be at least 0 and at most 1 together",
         o.nodule_fraction, o.opacity_fraction);
@@ -34,6 +34,9 @@ Image mask_image(const std::vector<uint8_t>& fine, int64_t n, int64_t size) {
   return out;
 }
 
+// Films are drawn at multiples of 8 from 64 to 1024; other sizes are scaled from the next larger of these.
+int64_t drawn_size(int64_t size) { return std::clamp<int64_t>((size + 7) / 8 * 8, 64, 1024); }
+
 }  // namespace
 
 int64_t phantom_patient(const PhantomOptions& o, int64_t index) {
@@ -47,6 +50,14 @@ int64_t phantom_patient(const PhantomOptions& o, int64_t index) {
 Phantom render_phantom(const PhantomOptions& o, int64_t index) {
   check_options(o);
   check(index >= 0, "phantom: index must not be negative, got {}", index);
+  if (drawn_size(o.size) != o.size) {
+    PhantomOptions drawn = o;
+    drawn.size = drawn_size(o.size);
+    Phantom p = render_phantom(drawn, index);
+    p.image = data::resize(p.image, o.size, o.size);
+    for (Image* mask : {&p.lungs, &p.heart, &p.clavicles, &p.opacity}) *mask = data::resize_mask(*mask, o.size, o.size);
+    return p;
+  }
   const int64_t number = phantom_patient(o, index);
   const phantom::Patient patient = phantom::sample_patient(o, number);
   const phantom::Shot shot = phantom::sample_shot(o, patient, index);

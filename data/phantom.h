@@ -23,7 +23,7 @@ struct Nodule {
 };
 
 struct PhantomOptions {
-  int64_t size = 128;  // pixels a side, 64 to 1024
+  int64_t size = 128;  // pixels a side, 16 to 2048
   uint64_t seed = 1;
   double nodule_fraction = 0.15;      // of patients, the finding is one to three nodules
   double opacity_fraction = 0.35;     // of patients, the finding is a consolidation or infiltrate
