@@ -8,18 +8,21 @@
 //   OUT/metrics.jsonl        one line per unit, in the order of the experiment
 //   OUT/results.json, results.csv
 #pragma once
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "al/experiment.h"
 #include "data/manifest.h"
+#include "tensor/files.h"
 
 namespace querent::al {
 
 class RunFolder {
  public:
-  // Creates or reopens the folder. Errors: it holds a run with another configuration (named), or cannot be written.
+  // Creates or reopens the folder and holds it for this process. Errors: it holds a run with another configuration
+  // (named), another process works in it, or it cannot be written.
   RunFolder(std::string path, const ExperimentConfig& config);
 
   const std::string& path() const { return path_; }
@@ -36,6 +39,7 @@ class RunFolder {
 
  private:
   std::string path_;
+  std::unique_ptr<FolderLock> lock_;
 };
 
 // results.json, results.csv, metrics.jsonl and queries/ from the units that exist so far, in the order of the experiment.

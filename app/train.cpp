@@ -35,6 +35,7 @@ int train(const Options& options) {
   al::Learner learner(model_options(o, dataset), mix_key(o.seed, hash_name("weights")));
   if (!o.weights.empty()) load_weights(learner.model(), learner.params(), o.weights, true);
   make_folder(o.out + "/weights");
+  const FolderLock lock(o.out);
 
   Terminal terminal(o.quiet || o.json, o.no_color);
   terminal.line(text("{} on {} images of {} patients, {} steps of {}", o.model, train_cases.size(),

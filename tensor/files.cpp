@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,6 +128,20 @@ void write_atomically(const fs::path& path, std::string_view bytes) {
   if (::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());  // the new name survives a power cut where the disk supports it
+}
+
+FolderLock::FolderLock(const fs::path& folder)
+    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  check(descriptor_ >= 0, "{}: cannot open the folder ({})", folder.string(), std::strerror(errno));
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  const int error = errno;
+  ::close(descriptor_);
+  check(error != EWOULDBLOCK, "{}: another process is working in this folder; wait for it, or choose another --out",
+        folder.string());
+  descriptor_ = -1;  // a file system without locks
+}
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 std::string read_file(const fs::path& path, uint64_t max_bytes) {

@@ -18,6 +18,18 @@ std::string read_file(const std::filesystem::path& path, uint64_t max_bytes = ui
 // Creates the folder and its parents when they do not exist; an Error when that is impossible.
 void make_folder(const std::filesystem::path& path);
 
+// Holds a folder for this process as long as the object lives (flock: a killed process lets go by itself). An Error when
+// another process holds it.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 // SHA-256 (FIPS 180-4) as 64 lower-case hexadecimal digits.
 std::string sha256_hex(std::string_view bytes);
 std::string sha256_file(const std::filesystem::path& path);  // reads in blocks: any file size

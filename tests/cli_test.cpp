@@ -16,6 +16,7 @@
 
 #include "data/encode.h"
 #include "data/phantom.h"
+#include "tensor/files.h"
 
 namespace {
 namespace fs = std::filesystem;
@@ -309,7 +310,7 @@ TEST_SUITE("cli_test") {
 
   TEST_CASE("killed, interrupted and resumed, with another number of threads: the same bits") {
     const Sandbox s("resume");
-    const std::string flags = "run " + tiny("seg") + "--mc 3 --steps 40 --full-steps 400 --start 2 --budget 8 --seeds 1 --strategy random,bald ";
+    const std::string flags = "run " + tiny("seg") + "--mc 3 --steps 60 --full-steps 400 --start 2 --budget 8 --seeds 1 --strategy random,bald ";
     REQUIRE(s.run(flags + "--threads 1 --out whole") == 0);
 
     // Ctrl-C in the middle of a training: stops with a checkpoint.
@@ -325,6 +326,13 @@ TEST_SUITE("cli_test") {
     // Another configuration may not continue it.
     CHECK(s.run(flags + "--lr 0.5 --out parts") == 2);
     CHECK(s.err().find("holds another run") != std::string::npos);
+
+    // Nor may two processes work in one folder.
+    {
+      const querent::FolderLock held(s.root / "parts");
+      CHECK(s.run(flags + "--out parts") == 2);
+      CHECK(s.err().find("another process is working") != std::string::npos);
+    }
 
     // SIGKILL between two units.
     child = s.start(flags + "--threads 2 --out parts");
