@@ -221,6 +221,10 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
     const std::string name = text("{}_r{}", curve, round);
     const int64_t labels = pool.count(CaseState::labelled);
     const std::string title = text("{}, seed {}, {} labels", strategy.name, seed, labels);
+    // Only the last weights of a curve are for keeps; those before served this round, which is done when this is called.
+    const auto drop_previous = [&] {
+      if (round >= 2) std::filesystem::remove(lab.folder.weights(text("{}_r{}", curve, round - 1)));
+    };
     if (lab.folder.has_unit(name)) {
       const json unit = lab.folder.read_unit(name);
       const Point p = point_from_json(unit.at("point"));
@@ -229,6 +233,7 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
       pool.ask(asked, static_cast<int64_t>(round) + 1);
       pool.label(asked);
       lab.note_unit(name, title, p);
+      drop_previous();
       if (unit.at("last")) break;
       validation.push_back({labels, p.val_metrics.at(metric)});
       continue;
@@ -259,8 +264,7 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
                  {"point", to_json(p)}, {"asked", asked}, {"last", last}};
     if (last) unit["calibration"] = calibration(learner, lab.loader, lab.test);
     lab.finish_unit(name, unit, title, p);
-    // Only the last weights of a curve are for keeps; those before served the next round.
-    if (round >= 2) std::filesystem::remove(lab.folder.weights(text("{}_r{}", curve, round - 1)));
+    drop_previous();
     if (last) break;
   }
 }
@@ -308,6 +312,7 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
   } catch (const Stopped&) {
     return false;
   }
+  std::filesystem::remove(folder.checkpoint());  // when the last run was killed before it could
   write_results(folder, config, dataset, lab.unit_names);
   return true;
 }

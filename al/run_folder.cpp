@@ -71,6 +71,7 @@ RunFolder::RunFolder(std::string path, const ExperimentConfig& config) : path_(s
   for (const char* sub : {"units", "queries", "weights", "gallery"}) fs::create_directories(path_ + "/" + sub, error);
   check(!error, "run: cannot create folder '{}': {}; choose another --out", path_, error.message());
   lock_ = std::make_unique<FolderLock>(path_);
+  remove_temporary_files(path_);
   const std::string now = config.json();
   if (!fs::exists(file("config.json"))) {
     write_text("config.json", now);

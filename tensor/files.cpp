@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "tensor/error.h"
 
@@ -128,6 +129,16 @@ void write_atomically(const fs::path& path, std::string_view bytes) {
   if (::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());  // the new name survives a power cut where the disk supports it
+}
+
+void remove_temporary_files(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> left;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with('.') && name.ends_with(".tmp")) left.push_back(it->path());
+  }
+  for (const fs::path& path : left) fs::remove(path, error);
 }
 
 FolderLock::FolderLock(const fs::path& folder)

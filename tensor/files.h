@@ -18,6 +18,9 @@ std::string read_file(const std::filesystem::path& path, uint64_t max_bytes = ui
 // Creates the folder and its parents when they do not exist; an Error when that is impossible.
 void make_folder(const std::filesystem::path& path);
 
+// Removes what writes that were killed half-way have left below the folder. Only for folders that no one writes to now.
+void remove_temporary_files(const std::filesystem::path& folder);
+
 // Holds a folder for this process as long as the object lives (flock: a killed process lets go by itself). An Error when
 // another process holds it.
 class FolderLock {
