@@ -88,6 +88,8 @@ void RunProgress::summary(const std::string& out) const {
     }
     std::printf("\n");
   }
+  std::printf("next: querent predict IMAGE --weights %s/weights/full_s%ld.safetensors --uncertainty\n", out.c_str(),
+              static_cast<long>(config_.seed));
   std::printf("report: %s/report/index.html\n", out.c_str());
 }
 

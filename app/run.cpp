@@ -32,8 +32,8 @@ int run_with_progress(const Options& o, const data::Dataset& dataset) {
   const bool finished = al::run_experiment(config, dataset, o.out, hooks);
   screen.end();
   if (!finished) {
-    std::fprintf(stderr, "stopped; everything so far is in %s\nnext: querent run with the same flags continues where it stopped\n",
-                 o.out.c_str());
+    std::fprintf(stderr, "stopped; everything so far is in %s\nnext: %s    (the same command continues where it stopped)\n",
+                 o.out.c_str(), o.command_line.c_str());
     return 130;
   }
   write_report(o.out);
@@ -77,9 +77,7 @@ int demo(const Options& options) {
   o.pool_limit = 96;
   o = with_defaults(o);
   o.out += "/run";
-  const int code = run_with_progress(o, open_and_split(o));
-  if (code == 0 && !o.quiet && !o.json) std::printf("next: querent run --data YOUR.csv --task %s    (querent run --help)\n", o.task.c_str());
-  return code;
+  return run_with_progress(o, open_and_split(o));
 }
 
 }  // namespace querent::app
