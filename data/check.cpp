@@ -58,9 +58,19 @@ Problem from_error(const Error& e, const std::string& id) {
   return {Severity::error, id, what.substr(0, semicolon), split ? what.substr(semicolon + 2) : "replace the file"};
 }
 
-void look_at_mask(const Case& c, const ImageInfo& image, const CheckOptions& o, Finding& f) {
+// A case from a manifest comes with the hashes of the files it was made from.
+void note_change(const std::string& id, const char* what, std::string& known, const std::string& now, Finding& f) {
+  if (!known.empty() && known != now) {
+    f.problems.push_back({Severity::error, id, text("the {} file has changed since the manifest was written", what),
+                          "restore it, or open the data set again"});
+  }
+  known = now;
+}
+
+void look_at_mask(Case& c, const ImageInfo& image, const CheckOptions& o, Finding& f) {
   const Mask m = load_mask(c.mask);
-  f.convention = m.info.describe();
+  note_change(c.id, "mask", c.mask_sha256, mask_sha256(c.mask), f);
+  if (m.info.distinct > 1) f.convention = m.info.describe();  // one value alone fits every convention
   f.foreground = m.info.foreground;
   if (!sizes_match(image, m.info.height, m.info.width)) {
     f.problems.push_back(
@@ -77,7 +87,7 @@ void look_at_mask(const Case& c, const ImageInfo& image, const CheckOptions& o, 
   } else if (left < enough_foreground) {
     f.problems.push_back(
         {Severity::warning, c.id, text("only {} mask pixels are left at size {}", left, o.size), "use a larger size"});
-  } else if (m.info.kind == MaskKind::full) {
+  } else if (m.info.foreground == 1) {
     f.problems.push_back({Severity::warning, c.id, "the mask covers the whole image", "check the mask"});
   }
 }
@@ -86,7 +96,7 @@ Finding look_at(Case& c, const CheckOptions& o) {
   Finding f;
   try {
     const Image image = to_grey(decode_image(c.image));
-    c.image_sha256 = image_sha256(c.image);
+    note_change(c.id, "image", c.image_sha256, image_sha256(c.image), f);
     if (c.width && c.height && (c.width != image.width || c.height != image.height)) {
       f.problems.push_back(
           {Severity::warning, c.id,
@@ -180,6 +190,10 @@ void judge_whole(const Dataset& d, const CheckOptions& o, CheckReport& r) {
     if (r.with_label < r.cases && r.with_label > 0)
       say(Severity::warning, text("{} cases have no label", r.cases - r.with_label), "label them or leave them out");
     int64_t most = 0;
+    for (const std::string& name : d.classes) {
+      if (!r.classes.contains(name))
+        say(Severity::error, text("class {} has no case", name), "leave it out, or add cases of it");
+    }
     for (const auto& [name, n] : r.classes) most = std::max(most, n);
     for (const auto& [name, n] : r.classes) {
       if (n < 3)

@@ -39,10 +39,10 @@ struct CheckOptions {
   int64_t smallest_side = 16;  // as LoaderOptions::smallest_side
 };
 
-// Reads every file, in parallel; finds missing, truncated and damaged files, masks of another size or without any
-// foreground, classes with one or no case, patients or images in two splits, exact duplicates (SHA-256) and near
-// duplicates (difference hash of 16 x 16 pixels). Fills the data set's hashes, widths and heights. Memory: the pictures
-// being read, and 32 bytes a case.
+// Reads every file, in parallel; finds missing, truncated and damaged files, files that have changed since the manifest
+// was written, masks of another size or without any foreground, classes with one or no case, patients or images in two
+// splits, exact duplicates (SHA-256) and near duplicates (difference hash of 16 x 16 pixels). Fills the data set's
+// hashes, widths and heights. Memory: the pictures being read, and 32 bytes a case.
 CheckReport check_dataset(Dataset& d, const CheckOptions& options);
 
 // The quick part, for the start of every run: throws at the first case whose files do not exist, at a task without

@@ -17,8 +17,8 @@ struct LoaderOptions {
   int64_t size = 128;    // images and masks are scaled to size x size
   int64_t channels = 1;  // 1, or 3 equal channels for networks made for colour
   bool masks = false;    // read masks too; a case without one is then an Error when it is asked for
-  Normalization normalization;
-  Augmentation augmentation;  // of training batches
+  Normalization normalization = {};
+  Augmentation augmentation = {};  // of training batches
   int64_t smallest_side = 16;      // an image with a shorter side is an Error
   bool allow_empty_masks = false;  // otherwise a mask without foreground is an Error
   uint64_t seed = 0;

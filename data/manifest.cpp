@@ -38,14 +38,6 @@ std::string map_paths(const std::string& list, const auto& change) {
   return joined(parts, "|");
 }
 
-std::string hash_of_list(const std::string& list) {
-  const std::vector<std::string> parts = split_list(list, '|');
-  if (parts.size() == 1) return image_sha256(parts[0]);
-  std::string all;
-  for (const std::string& p : parts) all += image_sha256(p);
-  return sha256_hex(all);
-}
-
 json to_json(const Dataset& d, const Case& c) {
   const auto relative = [&](const std::string& p) { return relative_to(d.root, p); };
   json j = {{"id", c.id}, {"image", relative(c.image)}, {"image_sha256", c.image_sha256}};
@@ -150,11 +142,24 @@ void check_unique_ids(const Dataset& d) {
   }
 }
 
+std::string mask_sha256(const std::string& paths) {
+  const std::vector<std::string> parts = split_list(paths, '|');
+  if (parts.size() == 1) return image_sha256(parts[0]);
+  std::string all;
+  for (const std::string& p : parts) all += image_sha256(p);
+  return sha256_hex(all);
+}
+
 void hash_files(Dataset& d) {
+  const auto fill = [](std::string& known, const std::string& now, const std::string& path) {
+    check(known.empty() || known == now,
+          "{}: the file has changed since the manifest was written; restore it, or open the data set again", path);
+    known = now;
+  };
   parallel_for(static_cast<int64_t>(d.cases.size()), [&](int64_t i) {
     Case& c = d.cases[static_cast<size_t>(i)];
-    if (c.image_sha256.empty()) c.image_sha256 = image_sha256(c.image);
-    if (c.mask_sha256.empty() && !c.mask.empty()) c.mask_sha256 = hash_of_list(c.mask);
+    fill(c.image_sha256, image_sha256(c.image), c.image);
+    if (!c.mask.empty()) fill(c.mask_sha256, mask_sha256(c.mask), c.mask);
   });
 }
 

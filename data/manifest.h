@@ -53,9 +53,12 @@ void apply_filters(Dataset& d, const Filters& filters);
 void refresh_classes(Dataset& d);  // classes = sorted distinct labels
 
 void check_unique_ids(const Dataset& d);
-void hash_files(Dataset& d);  // fills every empty sha256; reads all files, in parallel
+std::string mask_sha256(const std::string& paths);  // of one file, or over the hashes of several joined with '|'
+// Fills every empty sha256, and throws at a file whose content is no longer what its sha256 says; reads all files, in
+// parallel.
+void hash_files(Dataset& d);
 
-// JSON lines: a header, then one case per line; paths relative to root. Hashes are filled in first.
+// JSON lines: a header, then one case per line; paths relative to root. Hashes are filled in and compared first.
 void save_manifest(Dataset& d, const std::filesystem::path& path);
 Dataset load_manifest(const std::filesystem::path& path);
 

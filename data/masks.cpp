@@ -119,6 +119,8 @@ Mask load_mask(const std::string& paths) {
           "{}: {}x{} pixels, but {} has {}x{}; the parts of a mask must have one size", files[f], next.info.width,
           next.info.height, files[0], m.info.width, m.info.height);
     if (m.info.kind == MaskKind::empty) m.info.kind = next.info.kind;
+    m.info.colour |= next.info.colour;
+    m.info.palette |= next.info.palette;
     double sum = 0;
     for (size_t i = 0; i < m.image.pixels.size(); ++i) {
       m.image.pixels[i] = std::max(m.image.pixels[i], next.image.pixels[i]);

@@ -21,21 +21,24 @@ struct Patient {
   std::string split;
 };
 
-// Deals the first patients of a shuffled class to `split` until its share of cases is as near to `target` as it gets.
-void deal(std::vector<Patient*>& free, const char* split, double target, bool at_least_one) {
+// Deals the first patients of a shuffled class to `split` until its share of cases is as near to `target` as it gets,
+// but leaves `leave` of them to the splits that follow. Where `at_least_one` must go, the smallest overshoots least.
+void deal(std::vector<Patient*>& free, const char* split, double target, bool at_least_one, size_t leave) {
+  if (target <= 0) return;
   double have = 0;
-  std::vector<Patient*> rest;
+  size_t left = free.size();
   for (Patient* p : free) {
     const auto size = static_cast<double>(p->cases.size());
-    const bool nearer = std::abs(have + size - target) < std::abs(have - target);
-    if (target > 0 && (nearer || (at_least_one && have == 0))) {
-      p->split = split;
-      have += size;
-    } else {
-      rest.push_back(p);
-    }
+    if (left <= leave || std::abs(have + size - target) >= std::abs(have - target)) continue;
+    p->split = split;
+    have += size;
+    --left;
   }
-  free = std::move(rest);
+  if (at_least_one && have == 0 && left > leave) {
+    const auto fewer = [](const Patient* a, const Patient* b) { return a->cases.size() < b->cases.size(); };
+    (*std::min_element(free.begin(), free.end(), fewer))->split = split;
+  }
+  std::erase_if(free, [&](const Patient* p) { return p->split == split; });
 }
 
 }  // namespace
@@ -79,7 +82,9 @@ void split_dataset(Dataset& d, const SplitOptions& o) {
     for (size_t s = 0; s < held_out.size(); ++s) {
       if (is_given[s]) continue;
       const auto base = static_cast<double>(all_given || train_given ? here : cases[label]);
-      deal(list, held_out[s], fraction[s] * base, patients_of[label] >= 3);
+      const bool enough = patients_of[label] >= 3;
+      const size_t others = size_t{s == 0 && !is_given[1] && o.val > 0} + size_t{all_given || !train_given};
+      deal(list, held_out[s], fraction[s] * base, enough, enough ? others : 0);
     }
     for (Patient* p : list) p->split = "train";
   }
