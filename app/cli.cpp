@@ -49,9 +49,9 @@ void model_flags(CLI::App* v, Options& o) {
   v->add_option("--depth", o.depth, "U-Net: how often the image is halved")
       ->check(CLI::Range(1, 6))
       ->capture_default_str();
-  v->add_option("--dropout", o.dropout, "Dropout probability (default: 0.2; it is also what MC-dropout samples)");
+  v->add_option("--dropout", o.dropout, "Dropout probability (default: seg 0.1, cls 0.2; it is also what MC-dropout samples)");
   v->add_option("--batch", o.batch, "Images per step (0: seg 8, cls 16)")->capture_default_str();
-  v->add_option("--lr", o.lr, "Peak learning rate of AdamW (0: 1e-3)")->capture_default_str();
+  v->add_option("--lr", o.lr, "Peak learning rate of AdamW (0: seg 3e-3, cls 1e-3)")->capture_default_str();
   v->add_option("--weight-decay", o.weight_decay, "AdamW weight decay")->capture_default_str();
   v->add_flag("--no-augment", o.no_augment, "Train on the images as they are");
 }
@@ -66,9 +66,9 @@ void learning_flags(CLI::App* v, Options& o) {
       ->check(CLI::Range(1.01, 100.0))
       ->capture_default_str();
   v->add_option("--steps", o.steps,
-                "Optimizer steps a round (0: seg 150, cls 200; the full-data run takes three times that)")
+                "Optimizer steps a round (0: 200)")
       ->capture_default_str();
-  v->add_option("--full-steps", o.full_steps, "Optimizer steps of the full-data model (0: 3 x steps)")
+  v->add_option("--full-steps", o.full_steps, "Optimizer steps of the full-data model (0: 3 x steps; without --steps: seg 900, cls 600)")
       ->capture_default_str();
   v->add_option("--mc", o.mc, "MC-dropout passes T when scoring (0: seg 10, cls 20)")->capture_default_str();
   v->add_option("--pool-limit", o.pool_limit, "Score at most so many pool images a round (-1: all; 0: seg 384, cls all)")

@@ -1,6 +1,9 @@
 // The `querent` command: parse, dispatch, turn errors into one line and an exit code.
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <map>
 
@@ -9,9 +12,23 @@
 #include "tensor/error.h"
 #include "tensor/run.h"
 
+namespace {
+
+// Threads that wait should not take the processor from those of other programs that compute: with the long spin that
+// OpenMP's runtime has by default, two trainings side by side take several times as long as one after the other. The
+// runtime reads this setting when the program is loaded, so the program starts itself once more.
+void wait_briefly(char** argv) {
+  if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
+  setenv("GOMP_SPINCOUNT", "10000", 0);
+  execv("/proc/self/exe", argv);  // on failure: as it was
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace querent;
   using namespace querent::app;
+  wait_briefly(argv);
   std::signal(SIGPIPE, SIG_IGN);
   Options options;
   int exit_code = 0;

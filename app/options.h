@@ -33,7 +33,7 @@ struct Options {
   std::string weights;
   // training
   int64_t steps = 0;  // optimizer steps a round; 0: the preset's
-  int64_t full_steps = 0;  // run: optimizer steps of the full-data model; 0: three times steps
+  int64_t full_steps = 0;  // run: optimizer steps of the full-data model; 0: the preset's
   int64_t batch = 0;
   double lr = 0;
   double weight_decay = 1e-4;

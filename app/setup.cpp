@@ -21,12 +21,13 @@ Options with_defaults(Options o) {
   check(o.model != "unet" || o.size % stride == 0, "run: a U-Net of depth {} halves the image {} times: --size {} must be a multiple of {}; use {}",
         o.depth, o.depth, o.size, stride, (o.size + stride - 1) / stride * stride);
   if (o.width == 0) o.width = o.model == "resnet18" ? 32 : 16;
-  if (o.dropout < 0) o.dropout = 0.2;
+  if (o.dropout < 0) o.dropout = seg ? 0.1 : 0.2;
   if (o.batch == 0) o.batch = seg ? 8 : 16;
-  if (o.lr == 0) o.lr = 1e-3;
+  if (o.lr == 0) o.lr = seg ? 3e-3 : 1e-3;
   if (o.start == 0) o.start = seg ? 4 : 16;
   if (o.budget == 0) o.budget = seg ? 64 : 250;
-  if (o.steps == 0) o.steps = seg ? 150 : 200;
+  if (o.full_steps == 0) o.full_steps = o.steps > 0 ? 3 * o.steps : seg ? 900 : 600;
+  if (o.steps == 0) o.steps = 200;
   if (o.mc == 0) o.mc = seg ? 10 : 20;
   if (o.pool_limit == 0) o.pool_limit = seg ? 384 : -1;
   return o;
@@ -75,7 +76,7 @@ al::ExperimentConfig experiment_config(const Options& o) {
   c.budget = o.budget;
   c.growth = o.growth;
   c.steps = o.steps;
-  c.full_steps = o.full_steps > 0 ? o.full_steps : 3 * o.steps;
+  c.full_steps = o.full_steps;
   c.batch = o.batch;
   c.lr = o.lr;
   c.weight_decay = o.weight_decay;
