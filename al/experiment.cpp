@@ -271,6 +271,25 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
 
 }  // namespace
 
+namespace {
+
+// Writes the manifest of a new run; a continued one must have the same images in the same splits.
+void keep_manifest(data::Dataset listed, const RunFolder& folder) {
+  const std::string path = folder.file("manifest.jsonl");
+  if (!std::filesystem::exists(path)) return data::save_manifest(listed, path);
+  data::hash_files(listed);
+  const data::Dataset before = data::load_manifest(path);
+  const auto same = [](const data::Case& a, const data::Case& b) {
+    return a.id == b.id && a.split == b.split && a.label == b.label && a.image_sha256 == b.image_sha256 &&
+           a.mask_sha256 == b.mask_sha256;
+  };
+  check(std::ranges::equal(before.cases, listed.cases, same),
+        "run: the images, labels or splits have changed since '{}' was begun; use --force to start again or another --out",
+        folder.path());
+}
+
+}  // namespace
+
 bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset, const std::string& out, const Hooks& hooks) {
   std::vector<const Strategy*> strategies;
   for (const std::string& s : config.strategies) {
@@ -297,10 +316,7 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
   const auto rounds = static_cast<int64_t>(lab.schedule.size());
   lab.units = config.seeds * (2 + rounds * static_cast<int64_t>(strategies.size()));
   loader.set_normalization(loader.measure(lab.train));
-  if (!std::filesystem::exists(folder.file("manifest.jsonl"))) {
-    data::Dataset listed = dataset;
-    data::save_manifest(listed, folder.file("manifest.jsonl"));
-  }
+  keep_manifest(dataset, folder);
   try {
     for (int64_t k = 0; k < config.seeds; ++k) {
       const uint64_t seed = config.seed + static_cast<uint64_t>(k);

@@ -327,6 +327,13 @@ TEST_SUITE("cli_test") {
     CHECK(s.run(flags + "--lr 0.5 --out parts") == 2);
     CHECK(s.err().find("holds another run") != std::string::npos);
 
+    // Nor may changed images.
+    const std::string film = contents(s.root / "ph/images/ph00003.png");
+    fs::copy_file(s.root / "ph/images/ph00004.png", s.root / "ph/images/ph00003.png", fs::copy_options::overwrite_existing);
+    CHECK(s.run(flags + "--out parts") == 2);
+    CHECK(s.err().find("have changed since") != std::string::npos);
+    write(s.root / "ph/images/ph00003.png", film);
+
     // Nor may two processes work in one folder.
     {
       const querent::FolderLock held(s.root / "parts");
