@@ -5,10 +5,10 @@
 #include <cctype>
 #include <cmath>
 #include <numeric>
-#include <sstream>
 #include <utility>
 
 #include "al/acquisition/family.h"
+#include "al/selection/family.h"
 #include "tensor/error.h"
 
 namespace querent::al {
@@ -28,7 +28,18 @@ constexpr const Strategy* table[] = {&random_strategy,
                                      &kendall_gal_epistemic_strategy,
                                      &kendall_gal_aleatoric_strategy,
                                      &kendall_gal_logit_strategy,
-                                     &kendall_gal_sampled_strategy};
+                                     &kendall_gal_sampled_strategy,
+                                     &vote_entropy_strategy,
+                                     &mean_kl_strategy,
+                                     &batchbald_strategy,
+                                     &power_bald_strategy,
+                                     &softmax_bald_strategy,
+                                     &softrank_bald_strategy,
+                                     &badge_strategy,
+                                     &coreset_strategy,
+                                     &information_density_strategy,
+                                     &typiclust_strategy,
+                                     &probcover_strategy};
 
 int64_t sites_of(const Passes& x) { return x.segmentation() ? x.height * x.width : 1; }
 int64_t logits_of(const Passes& x) { return x.segmentation() ? 1 : x.classes; }
@@ -39,6 +50,53 @@ void check_finite(std::span<const float> v, const char* what, const Passes& x) {
   for (size_t i = 0; i < v.size(); ++i)
     check(std::isfinite(v[i]), "acquisition: case '{}' has a {} of {} at index {}; the model has diverged", x.id, what,
           v[i], i);
+}
+
+std::string normal_name(std::string_view name) {
+  std::string out(name);
+  for (char& c : out) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+// Levenshtein distance.
+size_t edits(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+Passes classification_passes(std::string_view id, int64_t T, int64_t C, std::span<const float> p,
+                             std::span<const float> logit, std::span<const float> log_variance) {
+  return {id, T, C, 0, 0, p, logit, log_variance};
+}
+Passes segmentation_passes(std::string_view id, int64_t T, int64_t H, int64_t W, std::span<const float> p,
+                           std::span<const float> logit, std::span<const float> log_variance) {
+  check(H > 0 && W > 0, "acquisition: case '{}' has a map of {}x{}", id, H, W);
+  return {id, T, 2, H, W, p, logit, log_variance};
+}
+
+std::span<const Strategy* const> strategies() { return table; }
+
+const Strategy& find_strategy(std::string_view name) {
+  const std::string wanted = normal_name(name);
+  for (const Strategy* s : table)
+    if (wanted == s->name || (!s->alias.empty() && wanted == s->alias)) return *s;
+  const Strategy* nearest = *std::min_element(std::begin(table), std::end(table), [&](const auto* a, const auto* b) {
+    return edits(wanted, a->name) < edits(wanted, b->name);
+  });
+  std::string names;
+  for (const Strategy* s : table) names += (names.empty() ? "" : ", ") + std::string(s->name);
+  fail("strategy: unknown strategy '{}'; did you mean '{}'? Valid: {}", name, nearest->name, names);
 }
 
 void check_passes(const Strategy& s, const Passes& x) {
@@ -72,75 +130,8 @@ void check_passes(const Strategy& s, const Passes& x) {
         s.name, x.id);
   check(!s.needs.segmentation_only || x.segmentation(), "acquisition: {} is for segmentation; use random instead",
         s.name);
-}
-
-std::string normal_name(std::string_view name) {
-  std::string out(name);
-  for (char& c : out) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
-// Levenshtein distance.
-size_t edits(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
-// Breaks a paragraph into lines of at most 96 characters, each indented by two.
-std::string wrapped(std::string_view paragraph) {
-  std::istringstream words{std::string(paragraph)};
-  std::string out, line = " ", word;
-  while (words >> word) {
-    if (line.size() + 1 + word.size() > 98) {
-      out += line + "\n";
-      line = " ";
-    }
-    line += " " + word;
-  }
-  return out + line + "\n";
-}
-
-std::string three_digits(double v) {
-  std::ostringstream os;
-  os.setf(std::ios::fixed);
-  os.precision(3);
-  os << (std::abs(v) < 5e-4 ? 0.0 : v);
-  return os.str();
-}
-
-}  // namespace
-
-Passes classification_passes(std::string_view id, int64_t T, int64_t C, std::span<const float> p,
-                             std::span<const float> logit, std::span<const float> log_variance) {
-  return {id, T, C, 0, 0, p, logit, log_variance};
-}
-Passes segmentation_passes(std::string_view id, int64_t T, int64_t H, int64_t W, std::span<const float> p,
-                           std::span<const float> logit, std::span<const float> log_variance) {
-  check(H > 0 && W > 0, "acquisition: case '{}' has a map of {}x{}", id, H, W);
-  return {id, T, 2, H, W, p, logit, log_variance};
-}
-
-std::span<const Strategy* const> strategies() { return table; }
-
-const Strategy& find_strategy(std::string_view name) {
-  const std::string wanted = normal_name(name);
-  for (const Strategy* s : table)
-    if (wanted == s->name || (!s->alias.empty() && wanted == s->alias)) return *s;
-  const Strategy* nearest = *std::min_element(std::begin(table), std::end(table), [&](const auto* a, const auto* b) {
-    return edits(wanted, a->name) < edits(wanted, b->name);
-  });
-  std::string names;
-  for (const Strategy* s : table) names += (names.empty() ? "" : ", ") + std::string(s->name);
-  fail("strategy: unknown strategy '{}'; did you mean '{}'? Valid: {}", name, nearest->name, names);
+  check(!s.needs.classification_only || !x.segmentation(),
+        "acquisition: {} is for classification; use power_bald or coreset instead", s.name);
 }
 
 std::vector<double> mean_prediction(const Passes& x) {
@@ -204,53 +195,11 @@ Score score_sites(const Passes& x, const ScoreOptions& o, std::initializer_list<
 Score score(const Strategy& s, const Passes& x, const ScoreOptions& o) {
   check_passes(s, x);
   check(o.samples >= 1, "acquisition: the number of logit samples must be at least 1, got {}", o.samples);
+  if (!s.compute) return {.value = 0, .group = predicted_class(x), .parts = {}};
   Score r = s.compute(x, o);
   check(std::isfinite(r.value), "acquisition: {} gives case '{}' a score of {}; the model has diverged", s.name, x.id,
         r.value);
   return r;
-}
-
-std::string reason(const Strategy& s, const Score& r) {
-  std::string out = std::string(s.name) + " " + three_digits(r.value);
-  std::string parts;
-  for (const auto& [name, value] : r.parts)
-    if (value != r.value) parts += (parts.empty() ? "" : ", ") + name + " " + three_digits(value);
-  return parts.empty() ? out : out + " (" + parts + ")";
-}
-
-std::string explain(const Strategy& s) {
-  std::string out = text("{}\n  score   {}\n  source  {}\n", s.name, s.formula, s.source) + wrapped(s.doc);
-  if (s.needs.several_passes) out += "  Needs several stochastic passes (dropout active).\n";
-  if (s.needs.log_variance) out += "  Needs a model with a log-variance head.\n";
-  // Four passes, P(disease) in each; s = log sigma^2 of the logit.
-  struct Example {
-    const char* id;
-    const char* text;
-    std::array<float, 4> p;
-    float log_variance;
-  };
-  const Example examples[] = {{"sure", "every pass says 0.95", {0.95f, 0.95f, 0.95f, 0.95f}, -3},
-                              {"ambiguous", "every pass says 0.50", {0.5f, 0.5f, 0.5f, 0.5f}, 0},
-                              {"disputed", "passes say 0.95 0.05 0.95 0.05", {0.95f, 0.05f, 0.95f, 0.05f}, -3}};
-  out += "  Three worked images (two classes, four passes; the highest score is asked first):\n";
-  for (const Example& e : examples) {
-    Score r;
-    if (s.needs.segmentation_only) {  // one-pixel masks
-      std::vector<float> zero(4, 0.0f);
-      r = score(s, segmentation_passes(e.id, 4, 1, 1, e.p, zero, zero));
-    } else {
-      std::vector<float> p, logit, variance(8, e.log_variance);
-      for (const float q : e.p) {
-        p.insert(p.end(), {1 - q, q});
-        logit.insert(logit.end(), {0.0f, std::log(q / (1 - q))});
-      }
-      r = score(s, classification_passes(e.id, 4, 2, p, logit, variance));
-    }
-    std::string left = std::string("    ") + e.id + ": " + e.text;
-    left.resize(std::max<size_t>(left.size(), 46), ' ');
-    out += left + "  " + reason(s, r) + "\n";
-  }
-  return out;
 }
 
 }  // namespace querent::al

@@ -1,5 +1,7 @@
-// Acquisition: which image should be labelled next? Every strategy is a pure function of what the model said about ONE
-// image in T stochastic passes; a HIGHER score is asked FIRST (margin is negated for that reason).
+// Acquisition: which image should be labelled next? A strategy is a score, a batch selector, or a score that a batch
+// selector reads. The score is a pure function of what the model said about ONE image in T stochastic passes; a HIGHER
+// score is asked FIRST (margin is negated for that reason). The batch selector looks at all candidates together
+// (al/batch.h).
 //
 //   classification  p[t,c]    class probabilities of pass t, [T,C]
 //   segmentation    p[t,h,w]  foreground probability of pass t, [T,H,W]; each pixel is scored as two classes {1-p, p}
@@ -38,6 +40,8 @@ struct ScoreOptions {
   uint64_t seed = 0;         // random strategies and sampled logits draw from (seed, case id): independent of order
   Reduction reduction = {};  // segmentation only
   int64_t samples = 16;      // logit samples per pass of kendall_gal_sampled
+  double beta = 1;           // how much the score counts against the noise (power, softmax, softrank) or the density
+  int64_t configurations = 10000;  // batchbald: label configurations of a batch kept, all of them or a sample
 };
 
 struct Score {
@@ -51,24 +55,35 @@ struct Needs {
   bool several_passes = false;  // T >= 2, else the score is 0 for every image
   bool logit = false, log_variance = false;
   bool stratify = false;  // select equal numbers per Score::group (top_k_stratified)
-  bool segmentation_only = false;
+  bool segmentation_only = false, classification_only = false;
+  // What a batch selector reads besides the scores:
+  bool probabilities = false;  // p [T,C] of every candidate
+  bool one_pass = false;       // one pass without dropout instead of T
+  bool features = false;       // the penultimate features of every candidate
+  bool labelled = false;       // and of every labelled image
 };
+
+struct PoolView;
+struct Pick;
 
 struct Strategy {
   std::string_view name, alias, formula, source, doc;
   Needs needs;
-  Score (*compute)(const Passes&, const ScoreOptions&);
+  Score (*compute)(const Passes&, const ScoreOptions&) = nullptr;  // none: the selector needs no score
+  std::vector<Pick> (*select)(const PoolView&, int64_t k, const ScoreOptions&) = nullptr;  // none: the k best scores
 };
 
 // Every strategy, in the order they are listed to the user.
 std::span<const Strategy* const> strategies();
 // By name or alias; '-' and '_' are the same. Unknown: an Error with the nearest match and the valid names.
 const Strategy& find_strategy(std::string_view name);
-// Checks shapes, finiteness, range and needs, then scores.
+// Shapes, finiteness, range and needs: an Error that names the case.
+void check_passes(const Strategy&, const Passes&);
+// check_passes, then the score; that of a strategy without one is 0.
 Score score(const Strategy&, const Passes&, const ScoreOptions& = {});
 // "bald 0.274 (entropy 0.611, expected_entropy 0.337)": one line for the journal and the gallery.
 std::string reason(const Strategy&, const Score&);
-// Formula, source, one paragraph and three worked images: the text of `querent explain bald`.
+// Formula, source, one paragraph and a worked example: the text of `querent explain bald`.
 std::string explain(const Strategy&);
 
 // One site: an image (classification) or a pixel (segmentation), T passes over C classes.
@@ -86,6 +101,8 @@ double mutual_information(const Site&);                 // BALD: H(mean p) - mea
 double least_confidence(std::span<const double> mean);  // 1 - max_c p
 double margin(std::span<const double> mean);            // p_(1) - p_(2): small = unsure (NOT negated here)
 double mode_variation_ratio(const Site&);               // 1 - (passes whose argmax is the modal class) / T
+double vote_entropy(const Site&);                       // -sum_c v_c log v_c, v_c = share of passes with argmax c
+double mean_kl(const Site&);                            // mean_t KL(p_t || mean p)
 double mean_std(const Site&);                           // (1/C) sum_c sqrt(mean_t p^2 - (mean_t p)^2)
 // Var = mean(y^2) - mean(y)^2 + mean(sigma^2), by its two terms.
 struct Variance {

@@ -162,7 +162,7 @@ Point first_round_unit(Lab& lab, uint64_t seed, const std::vector<std::string>& 
   return p;
 }
 
-// Asks for `count` more labels: scores candidates from the pool and takes the best. Returns the asked items as JSON.
+// Asks for `count` more labels: surveys candidates from the pool and lets the strategy choose. Returns the asked items as JSON.
 json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool, uint64_t seed, int64_t round,
          int64_t count, const std::string& title) {
   const std::vector<std::string> unlabelled = pool.ids(CaseState::unlabelled);
@@ -181,21 +181,18 @@ json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool,
   o.score.reduction.kind = parse_reduce(lab.config.reduction);
   o.progress = [&](int64_t done, int64_t total) { lab.report({Progress::scoring, title, 0, 0, done, total, 0, nullptr}); };
   o.stop = lab.hooks.stop;
-  const std::vector<Score> scores = score_candidates(learner, lab.loader, strategy, candidates, o);
-  if (scores.size() < candidates.size()) throw Stopped{};
+  const std::vector<int64_t> labelled = lab.indices(pool.ids(CaseState::labelled));
+  PoolView view = survey(learner, lab.loader, strategy, candidates, labelled, o);
+  if (view.cases.size() < candidates.size()) throw Stopped{};
 
-  std::vector<Candidate> pool_scores;
-  for (size_t i = 0; i < names.size(); ++i) pool_scores.push_back({names[i], scores[i].value, scores[i].group});
-  const auto chosen = strategy.needs.stratify ? top_k_stratified(pool_scores, count, o.seed) : top_k(pool_scores, count, o.seed);
   json items = json::array();
   std::vector<std::string> asked;
-  for (const size_t k : chosen) {
-    const int64_t i = candidates[k];
+  for (const auto& [k, score] : choose(strategy, std::move(view), count, o.score)) {
     json parts = json::object();
-    for (const auto& [part, value] : scores[k].parts) parts[part] = value;
-    items.push_back({{"id", names[k]}, {"rank", items.size() + 1}, {"score", scores[k].value}, {"parts", parts},
-                     {"reason", reason(strategy, scores[k])}});
-    if (lab.config.task == "cls") items.back()["label"] = lab.dataset.cases[static_cast<size_t>(i)].label;
+    for (const auto& [part, value] : score.parts) parts[part] = value;
+    items.push_back({{"id", names[k]}, {"rank", items.size() + 1}, {"score", score.value}, {"parts", parts},
+                     {"reason", reason(strategy, score)}});
+    if (lab.config.task == "cls") items.back()["label"] = lab.dataset.cases[static_cast<size_t>(candidates[k])].label;
     asked.push_back(names[k]);
   }
   if (seed == lab.config.seed) {
@@ -296,6 +293,9 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
     strategies.push_back(&find_strategy(s));
     check(config.task == "seg" || !strategies.back()->needs.segmentation_only,
           "run: strategy {} needs --task seg", strategies.back()->name);
+    check(config.task == "cls" || !strategies.back()->needs.classification_only,
+          "run: strategy {} needs --task cls; for seg use power_bald, coreset or information_density",
+          strategies.back()->name);
   }
   const std::vector<int64_t> train = data::cases_of(dataset, "train"), val = data::cases_of(dataset, "val"),
                              test = data::cases_of(dataset, "test");

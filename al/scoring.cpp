@@ -12,16 +12,13 @@ void append_row(std::vector<float>& to, const Tensor& t, int64_t i) {
   to.insert(to.end(), v.begin(), v.end());
 }
 
-}  // namespace
-
-std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
-                                          int64_t passes, uint64_t seed) {
-  const Model& model = learner.model();
+// T passes on top of what the trunk saw, which is the same for every pass: there is no dropout before it.
+std::vector<CasePasses> passes_over(const Model& model, const Tensors& features, std::span<const int64_t> cases,
+                                    int64_t passes, Pass::Mode mode, uint64_t seed) {
   std::vector<CasePasses> result(cases.size());
-  Pass pass{Pass::mc_dropout, {}};
-  const Tensors features = model.trunk(loader.batch(cases).x, pass);  // the same for every pass: no dropout before it
+  Pass pass{mode, {}};
   for (int64_t t = 0; t < passes; ++t) {
-    pass.streams = make_streams(seed, cases, t);
+    if (pass.drops()) pass.streams = make_streams(seed, cases, t);
     const Output out = model.head(features, pass);
     const Tensor p = model.segments ? sigmoid(out.logits) : softmax(out.logits);
     for (size_t i = 0; i < cases.size(); ++i) {
@@ -34,36 +31,53 @@ std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Lo
   return result;
 }
 
-std::vector<Score> score_candidates(const Learner& learner, const data::Loader& loader, const Strategy& strategy,
-                                    std::span<const int64_t> candidates, const ScoringOptions& o) {
-  std::vector<Score> scores;
-  scores.reserve(candidates.size());
-  const auto total = static_cast<int64_t>(candidates.size());
-  for (size_t first = 0; first < candidates.size(); first += scoring_batch) {
-    if (o.stop()) break;
-    const auto part = candidates.subspan(first, std::min(scoring_batch, candidates.size() - first));
+}  // namespace
+
+std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
+                                          int64_t passes, uint64_t seed) {
+  const Model& model = learner.model();
+  const Tensors features = model.trunk(loader.batch(cases).x, {Pass::mc_dropout, {}});
+  return passes_over(model, features, cases, passes, Pass::mc_dropout, seed);
+}
+
+PoolView survey(const Learner& learner, const data::Loader& loader, const Strategy& strategy,
+                std::span<const int64_t> candidates, std::span<const int64_t> labelled, const ScoringOptions& o) {
+  const Model& model = learner.model();
+  const Needs& needs = strategy.needs;
+  const int64_t T = needs.one_pass ? 1 : o.passes, side = loader.options().size;
+  PoolView view{T, model.segments ? 2 : model.options.classes, {}, {}};
+  view.cases.reserve(candidates.size());
+  const std::span<const int64_t> known = needs.labelled ? labelled : std::span<const int64_t>();
+  const auto total = static_cast<int64_t>(candidates.size() + known.size());
+  const auto batches = [&](std::span<const int64_t> cases, int64_t before, const auto& use) {
+    for (size_t first = 0; first < cases.size() && !o.stop(); first += scoring_batch) {
+      const auto part = cases.subspan(first, std::min(scoring_batch, cases.size() - first));
+      use(part, needs.model || needs.features ? model.trunk(loader.batch(part).x, {Pass::mc_dropout, {}}) : Tensors{});
+      o.progress(before + static_cast<int64_t>(first + part.size()), total);
+    }
+  };
+  batches(known, 0, [&](std::span<const int64_t> part, const Tensors& features) {
+    const Tensor embedding = model.embed(features);
+    for (size_t i = 0; i < part.size(); ++i) append_row(view.labelled.emplace_back(), embedding, static_cast<int64_t>(i));
+  });
+  batches(candidates, static_cast<int64_t>(known.size()), [&](std::span<const int64_t> part, const Tensors& features) {
     std::vector<CasePasses> said(part.size());
-    if (strategy.needs.model) {
-      said = stochastic_passes(learner, loader, part, o.passes, o.seed);
-    }
+    if (needs.model)
+      said = passes_over(model, features, part, T, needs.one_pass ? Pass::eval : Pass::mc_dropout, o.seed);
+    const Tensor embedding = needs.features ? model.embed(features) : Tensor{};
     for (size_t i = 0; i < part.size(); ++i) {
-      const std::string& id = loader.dataset().cases[static_cast<size_t>(part[i])].id;
-      const CasePasses& c = said[i];
-      Passes view;
-      if (!strategy.needs.model) {
-        view.id = id;
-      } else if (learner.model().segments) {
-        const int64_t side = loader.options().size, T = static_cast<int64_t>(c.p.size()) / (side * side);
-        view = segmentation_passes(id, T, side, side, c.p, c.logit, c.log_variance);
-      } else {
-        const int64_t classes = learner.model().options.classes, T = static_cast<int64_t>(c.p.size()) / classes;
-        view = classification_passes(id, T, classes, c.p, c.logit, c.log_variance);
-      }
-      scores.push_back(score(strategy, view, o.score));
+      PoolCase& c = view.cases.emplace_back();
+      c.id = loader.dataset().cases[static_cast<size_t>(part[i])].id;
+      CasePasses& s = said[i];
+      const Passes passes = !needs.model      ? Passes{.id = c.id}
+                            : model.segments ? segmentation_passes(c.id, T, side, side, s.p, s.logit, s.log_variance)
+                                             : classification_passes(c.id, T, view.classes, s.p, s.logit, s.log_variance);
+      c.score = score(strategy, passes, o.score);
+      if (needs.probabilities) c.p = std::move(s.p);
+      if (needs.features) append_row(c.feature, embedding, static_cast<int64_t>(i));
     }
-    o.progress(static_cast<int64_t>(first + part.size()), total);
-  }
-  return scores;
+  });
+  return view;
 }
 
 }  // namespace querent::al

@@ -1,10 +1,11 @@
-// Asking the network what it does not know: T stochastic passes over candidates, turned into scores by a strategy.
+// Asking the network what it does not know: T stochastic passes over candidates, turned into scores by a strategy, and
+// what a batch selector reads besides.
 #pragma once
 #include <functional>
 #include <span>
 #include <vector>
 
-#include "al/acquisition.h"
+#include "al/batch.h"
 #include "al/learner.h"
 
 namespace querent::al {
@@ -17,9 +18,10 @@ struct ScoringOptions {
   std::function<bool()> stop = [] { return false; };
 };
 
-// One score per candidate, in their order; shorter when options.stop() asked to stop. Memory is bounded by one batch.
-std::vector<Score> score_candidates(const Learner& learner, const data::Loader& loader, const Strategy& strategy,
-                                    std::span<const int64_t> candidates, const ScoringOptions& options);
+// What the strategy needs to know, one case per candidate in their order; fewer when options.stop() asked to stop.
+// Predictions are kept for one batch only, unless the strategy needs the probabilities of all (al/batch.h: memory).
+PoolView survey(const Learner& learner, const data::Loader& loader, const Strategy& strategy,
+                std::span<const int64_t> candidates, std::span<const int64_t> labelled, const ScoringOptions& options);
 
 // The raw passes of one case, for pictures: p, logit, log_variance, each [T, C] or [T, H*W].
 struct CasePasses {

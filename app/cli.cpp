@@ -73,7 +73,8 @@ void learning_flags(CLI::App* v, Options& o) {
   v->add_option("--mc", o.mc, "MC-dropout passes T when scoring (0: seg 10, cls 20)")->capture_default_str();
   v->add_option("--pool-limit", o.pool_limit, "Score at most so many pool images a round (-1: all; 0: seg 384, cls all)")
       ->capture_default_str();
-  v->add_option("--reduction", o.reduction, "seg: image score from pixel scores: mean | top | patch | foreground")
+  v->add_option("--reduction", o.reduction, "seg: image score from pixel scores: mean | top_percent | max_patch | boundary_excluded |"
+                " foreground")
       ->capture_default_str();
   v->add_option("--patience", o.patience, "Stop a curve after so many rounds without validation gain (0: never)")
       ->capture_default_str();

@@ -30,6 +30,7 @@ template <class Network>
 void connect(Model& model, std::shared_ptr<Network> net) {
   model.trunk = [net](const Tensor& x, const Pass& pass) { return net->trunk(x, pass); };
   model.head = [net](const Tensors& features, const Pass& pass) { return net->head(features, pass); };
+  model.embed = [net](const Tensors& features) { return net->embed(features); };
 }
 
 // timm keeps VGG's linear layers as convolutions that cover their input, under these names.

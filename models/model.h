@@ -36,6 +36,9 @@ class Model {
   // trunk.
   std::function<Tensors(const Tensor& x, const Pass& pass)> trunk;
   std::function<Output(const Tensors& features, const Pass& pass)> head;
+  // One vector per image from the trunk's output, without dropout, [N,D]: what the last layer reads (classifiers), the
+  // global average of the bottleneck (U-Net).
+  std::function<Tensor(const Tensors& features)> embed;
   ModelOptions options;                 // with every default filled in
   bool segments = false;                // logits per pixel; otherwise per image
   int64_t stride = 1;                   // height and width must be multiples of it

@@ -45,6 +45,7 @@ struct ResNet18 {
   Output operator()(const Tensor& x, const Pass& pass) const { return head(trunk(x, pass), pass); }
   Tensors trunk(const Tensor& x, const Pass& pass) const;  // pooled features [N,8*width]
   Output head(const Tensors& features, const Pass& pass) const;
+  Tensor embed(const Tensors& features) const { return features[0]; }  // what fc reads: [N,8*width]
 };
 
 }  // namespace querent

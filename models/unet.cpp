@@ -87,6 +87,8 @@ Output UNet::head(Tensors skips, const Pass& pass) const {
   return {outc(y), log_var ? (*log_var)(y) : Tensor{}};
 }
 
+Tensor UNet::embed(const Tensors& skips) const { return global_avg_pool(down.back()(halve(skips.back()), Pass{})); }
+
 // encoderK.encKconvI / bottleneck.bottleneckconvI / upconvK / decoderK.decKconvI / conv, K counted from the top.
 std::string unet_name_from_brain(const std::string& name) {
   const auto dot = name.find('.');

@@ -59,6 +59,7 @@ struct UNet {
   // The part before the first dropout site, which all Monte-Carlo passes share, and the rest.
   Tensors trunk(const Tensor& x, const Pass& pass) const;  // the skip connections down to level depth-1, before dropout
   Output head(Tensors skips, const Pass& pass) const;
+  Tensor embed(const Tensors& skips) const;  // global average of the bottleneck, without dropout: [N, width << depth]
 };
 
 // Names in the torch.hub "brain-segmentation" checkpoint -> ours, and the filters whose concat order differs there.

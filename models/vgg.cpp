@@ -69,4 +69,6 @@ Output Vgg16::head(const Tensors& hidden_units, const Pass& pass) const {
   return {fc3(y), log_var ? (*log_var)(y) : Tensor{}};
 }
 
+Tensor Vgg16::embed(const Tensors& hidden_units) const { return relu(fc2(hidden_units[0])); }
+
 }  // namespace querent

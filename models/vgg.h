@@ -36,6 +36,7 @@ struct Vgg16 {
   Output operator()(const Tensor& x, const Pass& pass) const { return head(trunk(x, pass), pass); }
   Tensors trunk(const Tensor& x, const Pass& pass) const;  // all before the first dropout: [N,fc]
   Output head(const Tensors& hidden, const Pass& pass) const;
+  Tensor embed(const Tensors& hidden) const;  // what fc3 reads, without dropout: [N,fc]
 };
 
 }  // namespace querent

@@ -78,6 +78,20 @@ TEST_CASE("mode variation ratio counts votes") {
   CHECK(value("variation_ratios", 4, 2, p) == Approx(0.4));
 }
 
+TEST_CASE("query by committee: votes and divergence from the consensus") {
+  const Values p{0.9f, 0.1f, 0.6f, 0.4f, 0.2f, 0.8f, 0.7f, 0.3f};  // votes 0 0 1 0
+  CHECK(value("vote_entropy", 4, 2, p) == Approx(0.562335));          // -(3/4 log 3/4 + 1/4 log 1/4)
+  CHECK(value("vote_entropy", 2, 2, {0.9f, 0.1f, 0.6f, 0.4f}) == 0);
+  // Two members (1,0) and (1/2,1/2): consensus (3/4,1/4); (log 4/3 + (log 2/3 + log 2) / 2) / 2.
+  CHECK(value("mean_kl", 2, 2, {1, 0, 0.5f, 0.5f}) ==
+        Approx((std::log(4.0 / 3) + (std::log(2.0 / 3) + std::log(2.0)) / 2) / 2));
+  Rng rng(11);
+  for (int i = 0; i < 50; ++i) {
+    const Values q = random_rows(rng, 6, 4);
+    CHECK(value("mean_kl", 6, 4, q) == Approx(value("bald", 6, 4, q)).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("BALD is 0 when the passes agree and log 2 when two classes flip; 0 log 0 is 0") {
   CHECK(value("bald", 3, 2, {0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f}) == Approx(0).epsilon(1e-12));
   CHECK(value("bald", 4, 2, {1, 0, 0, 1, 1, 0, 0, 1}) == Approx(std::log(2.0)));
