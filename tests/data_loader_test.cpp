@@ -162,6 +162,7 @@ TEST_CASE("each epoch visits every case once, in an order of its own that any st
   }
   CHECK(orders.size() > 3);  // of 120 orders, six epochs hit fewer than four with probability below 1e-5
   CHECK(l.draws(first(5), 7, 3) == std::vector<Draw>(all.begin() + 21, all.begin() + 24));
+  CHECK(l.draws(std::vector<int64_t>{4, 2, 0, 3, 1}, 7, 3) == l.draws(first(5), 7, 3));
 }
 
 TEST_CASE("without augmentation a case is the same picture in every epoch and in batch()") {
@@ -305,6 +306,16 @@ TEST_CASE("images and masks of any size come out at SIZE, aligned; masks of anot
   }
   // Shrinking averages areas: a fine chequered pattern becomes grey and not whatever pixel was hit.
   for (const float v : Loader(c.d, {.size = 16}).image(3).pixels) CHECK(v == doctest::Approx(0.5).epsilon(1e-4));
+
+  // By hand: two pixels to four, between pixel centres; three to two, by area; masks cut at one half.
+  Image two(1, 2), three(1, 3);
+  two.pixels = {0, 1};
+  three.pixels = {1, 0.75f, 0};
+  CHECK(resize(two, 1, 4).pixels == Values{0, 0.25f, 0.75f, 1});
+  CHECK(resize_mask(two, 1, 4).pixels == Values{0, 0, 1, 1});
+  CHECK(resize(three, 1, 2).pixels[0] == doctest::Approx((1 + 0.375) / 1.5));
+  CHECK(resize(three, 1, 2).pixels[1] == doctest::Approx(0.375 / 1.5));
+  CHECK(resize(three, 1, 3).pixels == three.pixels);
 }
 
 TEST_CASE("labels are positions in Dataset::classes, in its order; -1 without a label") {

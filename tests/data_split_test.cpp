@@ -115,6 +115,12 @@ TEST_CASE("a class of three patients has one on each side, and a large patient d
     CHECK(count(d, "val", "lopsided") == 1);
     CHECK(count(d, "test", "lopsided") == 1);
 
+    Dataset large;  // every patient is more than twice the share of validation: then the smaller of those left goes
+    for (const char* p : {"x", "y"}) add(large, p, "a", 10);
+    add(large, "z", "a", 12);
+    split_dataset(large, {.val = 0.15, .test = 0.20, .seed = seed});
+    CHECK(count(large, "val") == 10);
+
     Dataset few;
     for (const char* p : {"x", "y", "z", "zz"}) add(few, p, "a", 1);
     split_dataset(few, {.val = 0.45, .test = 0.45, .seed = seed});  // 1.8 each would leave nothing to train on
