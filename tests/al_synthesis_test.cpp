@@ -1,4 +1,4 @@
-// Mask editing: outlines, boundary displacement, intensities, rigid moves, and what must never change.
+// Mask editing: boundary displacement, intensities, rigid moves, and what must never change.
 #include <doctest/doctest.h>
 #include <omp.h>
 
@@ -29,10 +29,6 @@ Image disc(int64_t side, double cy, double cx, double radius) {
   return draw(side, side, [=](int64_t y, int64_t x) {
     return std::hypot(static_cast<double>(y) - cy, static_cast<double>(x) - cx) <= radius;
   });
-}
-Image rows(const std::vector<std::string>& lines) {  // '#' is inside
-  return draw(static_cast<int64_t>(lines.size()), static_cast<int64_t>(lines[0].size()),
-              [&](int64_t y, int64_t x) { return lines[static_cast<size_t>(y)][static_cast<size_t>(x)] == '#'; });
 }
 Phantom phantom(const std::string& label, int64_t size) {
   PhantomOptions o;
@@ -65,59 +61,6 @@ IntensityEdit at_corner() {  // the largest alpha and beta
 }
 
 }  // namespace
-
-TEST_CASE("an outline is the middle of the pixel sides, clockwise, and filling it gives the region back") {
-  const Contour one = trace_outline(rows({"...", ".#.", "..."}));
-  REQUIRE(one.size() == 4);
-  const double expected[4][2] = {{1, 0.5}, {1.5, 1}, {1, 1.5}, {0.5, 1}};
-  for (size_t i = 0; i < 4; ++i) CHECK((one[i].x == expected[i][0] && one[i].y == expected[i][1]));
-
-  std::vector<Image> shapes = {rows({"###", "###"}), rows({"#....", "####.", "#..#.", "#.##."}),
-                               rows({".##.", "##..", ".##.", "..##"}), disc(40, 19.3, 20.6, 15.2)};
-  for (const char* label : {"normal", "nodule", "opacity"}) {
-    const Phantom p = phantom(label, 128);
-    const Regions r = find_regions(p.lungs);
-    for (size_t k = 0; k < r.area.size(); ++k) shapes.push_back(r.mask(static_cast<int32_t>(k + 1), 128, 128));
-  }
-  CHECK(shapes.size() >= 10);
-  for (const Image& shape : shapes) {
-    REQUIRE(find_regions(shape).area.size() == 1);
-    CHECK(fill(trace_outline(shape), shape.height, shape.width).pixels == shape.pixels);
-  }
-  const Image ring = rows({"####", "#..#", "####"});
-  CHECK(fill(trace_outline(ring), 3, 4).pixels == rows({"####", "####", "####"}).pixels);
-  CHECK(find_regions(rows({"#.", ".#"})).area == std::vector<int64_t>{1, 1});  // corners do not join
-}
-
-TEST_CASE("normals point outwards, resampling is even, crossings are seen") {
-  const Contour c = trace_outline(disc(128, 63.5, 63.5, 50));
-  const Contour points = resample(c, 200);
-  const std::vector<Point> normals = outward_normals(points, 3);
-  REQUIRE(points.size() == 200);
-  const double step = arc_lengths(c).back() / 200;
-  for (size_t i = 0; i < 200; ++i) {
-    const Point &p = points[i], &q = points[(i + 1) % 200];
-    CHECK(std::hypot(q.x - p.x, q.y - p.y) <= step + 1e-9);  // a chord is no longer than its arc
-    CHECK((normals[i].x * (p.x - 63.5) + normals[i].y * (p.y - 63.5)) / std::hypot(p.x - 63.5, p.y - 63.5) > 0.95);
-  }
-  const std::vector<uint8_t> all(5, 1), none(5, 0);
-  const Contour house = {{0, 0}, {2, 0}, {2, 2}, {1, 3}, {0, 2}}, star = {{0, 0}, {3, 2}, {-1, 2}, {2, 0}, {1, 3}};
-  CHECK_FALSE(self_intersects(house, all));
-  CHECK(self_intersects(star, all));
-  CHECK_FALSE(self_intersects(star, none));  // nothing moved, nothing to look at
-}
-
-TEST_CASE("the spline repeats, keeps constants and reaches two control vectors to each side") {
-  const std::vector<Point> constant(8, Point{2, -1});
-  for (const double t : {0.0, 0.3, 6.9, 7.5})
-    CHECK(length({periodic_spline(constant, t).x - 2, periodic_spline(constant, t).y + 1}) < 1e-12);
-  std::vector<Point> one(8);
-  one[0] = {6, 0};
-  CHECK(periodic_spline(one, 0).x == doctest::Approx(4));  // 4/6 at the knot, 1/6 at its neighbours
-  CHECK(periodic_spline(one, 1).x == doctest::Approx(1));
-  CHECK(periodic_spline(one, 7).x == doctest::Approx(1));
-  for (const double t : {2.0, 3.7, 5.0, 6.0}) CHECK(periodic_spline(one, t).x == 0);
-}
 
 TEST_CASE("boundary displacement: connected lungs, bounded, near its windows only, Dice below 1 and above the guard") {
   for (const int64_t size : {128, 256}) {
@@ -163,6 +106,26 @@ TEST_CASE("boundary displacement: connected lungs, bounded, near its windows onl
       CHECK(windows.contains(1));
       CHECK(windows.contains(3));
     }
+  }
+}
+
+TEST_CASE("a positive distance grows a disc, a negative one shrinks it, rising and falling like sin^2") {
+  BoundaryOptions o;
+  o.min_windows = o.max_windows = 1;
+  const Image round = disc(256, 128, 128, 60);
+  for (uint64_t seed = 0; seed < 6; ++seed) {
+    const Displacement d = displace_boundary(round, {}, o, Rng(seed));
+    const MovedWindow w = d.regions.at(0).windows.at(0);
+    const int64_t before = find_regions(round).area[0], after = find_regions(d.mask).area[0];
+    CHECK((w.distance > 0) == (after > before));
+    const auto move = [&](int64_t j) { return length(d.moves[static_cast<size_t>((w.first + j) % o.points)]); };
+    // The B-spline averages neighbours by 1/6, 4/6, 1/6, which on a sinusoid of 26 steps costs 1 % of the swing.
+    for (int64_t j = 2; j < 23; ++j) {
+      const double hann = std::pow(std::sin(3.14159265 * static_cast<double>(j + 1) / 26), 2);
+      CHECK(std::abs(move(j) - std::abs(w.distance) * hann) <= 0.02 * std::abs(w.distance));
+    }
+    CHECK(move(-3 + o.points) == 0);
+    CHECK(move(27) == 0);
   }
 }
 
@@ -309,6 +272,22 @@ TEST_CASE("intensity by hand: affine, literal and histogram") {
   CHECK(out.at(3, 0) == doctest::Approx(0.6));
   CHECK_THROWS_WITH_AS(edit_intensity(image, mask, {}, e, region, {}, o),
                        "intensity: mode histogram needs the histogram of another image", Error);
+}
+
+TEST_CASE("an intensity edit ramps across the mask's boundary and beside the protected region") {
+  // 64 pixels a side: lengths shrink by 8. The edit adds 0.25 mu = 0.1 everywhere.
+  const Image mask = draw(64, 64, [](int64_t, int64_t x) { return x < 32; });
+  const Image spot = draw(64, 64, [](int64_t y, int64_t x) { return y == 32 && x == 10; });
+  Image image(64, 64);
+  std::fill(image.pixels.begin(), image.pixels.end(), 0.4f);
+  IntensityOptions o;
+  o.edge_px = 32, o.protected_px = 32;
+  const Image out = edit_intensity(image, mask, spot, at_corner(), histogram_inside(image, mask, spot), {}, o);
+  const auto share = [&](int64_t y, int64_t x) { return (out.at(y, x) - 0.4) / 0.1; };
+  const double edge[6] = {1, 0.875, 0.625, 0.375, 0.125, 0};
+  for (int64_t k = 0; k < 6; ++k) CHECK(share(5, 29 + k) == doctest::Approx(edge[k]).epsilon(1e-5));
+  for (int64_t k = 0; k < 6; ++k)
+    CHECK(share(32, 10 + k) == doctest::Approx(std::min(1.0, static_cast<double>(k) / 4)).epsilon(1e-5));
 }
 
 TEST_CASE("intensity draws lie on the printed grid and reach both ends; a histogram inverts its ranks") {
