@@ -335,6 +335,23 @@ TEST_CASE("disease keeps its bytes, its mask and its place") {
   }
 }
 
+TEST_CASE("windows keep their distance from the protected region") {
+  const EditBase base = base_of(phantom("opacity", 128), "o");
+  const std::vector<double> away = squared_distance_transform(bits(base.protected_region), 128, 128);
+  const auto rounded = [](double v) { return std::clamp<int64_t>(std::llround(v), 0, 127); };
+  double nearest = 1e9;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const Displacement d = displace_boundary(base.mask, base.protected_region, {}, Rng(seed));
+    for (size_t i = 0; i < d.moves.size(); ++i) {
+      if (length(d.moves[i]) < 0.05) continue;  // the spline reaches one point beyond the window, by next to nothing
+      const Point p = {d.points[i].x - d.moves[i].x, d.points[i].y - d.moves[i].y};  // where it was
+      nearest = std::min(nearest, std::sqrt(away[static_cast<size_t>(rounded(p.y) * 128 + rounded(p.x))]));
+    }
+  }
+  CHECK(nearest > 30.0 * 128 / 512 - 1);
+  CHECK(nearest < 30.0 * 128 / 512 + 3);  // and they do come that near
+}
+
 TEST_CASE("rigid edits move image, mask and protected region together and cut nothing of the disease") {
   EditOptions o;
   o.boundary_share = o.intensity_share = 0, o.rigid_share = 1;
@@ -352,6 +369,13 @@ TEST_CASE("rigid edits move image, mask and protected region together and cut no
       CHECK(m.image.at(y, x) == base.image.at(y, 63 - x));
       CHECK(m.protected_region.at(y, x) == base.protected_region.at(y, 63 - x));
     }
+  EditBase low = base;  // its lowest rows leave the picture when it moves down
+  low.mask = low.image = draw(64, 64, [](int64_t y, int64_t x) { return y >= 38 && y < 62 && x >= 20 && x < 44; });
+  low.protected_region = Image();
+  for (const EditedMask& e : edit_masks(low, 40, 2, o)) {
+    const double z = e.record.rigid.value().zoom;
+    CHECK(static_cast<double>(find_regions(e.mask).area.at(0)) >= z * z * 576 * 0.95);
+  }
   const double spot = static_cast<double>(find_regions(base.protected_region).area.at(0));
   std::set<double> angles;
   for (const EditedMask& e : edit_masks(base, 60, 2, o)) {
@@ -413,6 +437,8 @@ TEST_CASE("families are taken as often as asked, and the record says what was do
   CHECK(std::abs(intensity - 100) < 29);
   CHECK(std::abs(rigid - 100) < 29);
   EditOptions o;
+  o.boundary_share = 0.01, o.rigid_share = o.intensity_share = 0;  // a draw of none takes the likeliest
+  for (const EditedMask& e : edit_masks(base, 5, 3, o)) CHECK_FALSE(e.record.boundary.empty());
   o.boundary_share = o.rigid_share = o.intensity_share = 1;
   const auto j = nlohmann::json::parse(to_json(edit_mask(base, 4, 3, o).record));
   CHECK(j.at("base") == "n");
