@@ -478,7 +478,11 @@ TEST_CASE("mask edit errors") {
   fails(base, o, "mask edit: mode histogram needs a donor histogram for case 'c'");
   o = {}, o.boundary_share = 1, o.boundary.window = 150;
   fails(base, o, "boundary: 200 points in windows of 150");
-  o = {}, o.boundary_share = 1, o.boundary.max_px = 40;
+  o = {}, o.infill.reach_px = 20;
+  fails(base, o, "mask edit: infill.reach_px is 20; below 1.6 boundary.max_px = 24 the warp folds");
+  o = {}, o.infill.protected_px = 31;
+  fails(base, o, "mask edit: infill.protected_px is 31, more than boundary.protected_margin_px = 30");
+  o = {}, o.boundary_share = 1, o.boundary.max_px = 40, o.infill.reach_px = 80;
   fails(base, o, "boundary: the protected margin of 30 px must exceed the displacement of 40");
   CHECK(edit_masks(base, 0, 1).empty());
 }

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::array<std::string_view, 9> refusal_names = {
     "none", "too_small", "protected_region", "frame", "self_intersection", "pieces", "dice", "area", "unchanged"};
-constexpr int64_t normal_reach = 3;  // control points: long enough to see past the stairs of the pixels
 constexpr double pi = 3.14159265358979323846;
 
 void check_options(const BoundaryOptions& o) {
@@ -78,7 +77,8 @@ Region make_region(const Image& mask, Image own, int64_t area, int64_t points) {
   r.outline = trace_outline(own);
   r.arc = arc_lengths(r.outline);
   r.points = resample(r.outline, points);
-  r.normals = outward_normals(r.points, normal_reach);
+  // Long chords: they see past the stairs of the pixels, and a pointed tip moves as one piece and stays pointed.
+  r.normals = outward_normals(r.points, std::max<int64_t>(points / 20, 1));
   r.holes = fill(r.outline, mask.height, mask.width);
   r.others = mask;
   for (size_t i = 0; i < mask.pixels.size(); ++i) {

@@ -30,6 +30,12 @@ void check_base(const EditBase& base, const EditOptions& o) {
         image.channels, base.mask.width, base.mask.height);
   for (const double share : {o.boundary_share, o.intensity_share, o.rigid_share})
     check(share >= 0 && share <= 1, "mask edit: the share of a family must be in [0,1], got {}", share);
+  check(o.infill.protected_px <= o.boundary.protected_margin_px,
+        "mask edit: infill.protected_px is {}, more than boundary.protected_margin_px = {}", o.infill.protected_px,
+        o.boundary.protected_margin_px);
+  check(o.infill.reach_px >= 1.6 * o.boundary.max_px,  // fade() falls by at most pi/2 per reach
+        "mask edit: infill.reach_px is {}; below 1.6 boundary.max_px = {} the warp folds", o.infill.reach_px,
+        1.6 * o.boundary.max_px);
   const bool intensity = o.intensity_share > 0 && !image.pixels.empty();
   check(o.boundary_share > 0 || intensity || o.rigid_share > 0, "mask edit: no family of edits is left for case '{}'",
         base.id);
