@@ -33,7 +33,8 @@ void write(const fs::path& path, const std::string& text) { std::ofstream(path, 
 // A folder for one test, with phantoms that all tests share.
 struct Sandbox {
   fs::path root;
-  explicit Sandbox(const std::string& name) : root(fs::temp_directory_path() / ("querent_cli_" + name)) {
+  explicit Sandbox(const std::string& name)
+      : root(fs::temp_directory_path() / ("querent_cli_" + std::to_string(::getpid()) + name)) {
     fs::remove_all(root);
     fs::create_directories(root);
     querent::write_phantom_dataset(root / "ph", 24, 32, 3);
