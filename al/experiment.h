@@ -30,6 +30,7 @@ struct ExperimentConfig {
   int64_t steps = 150, full_steps = 450, batch = 8;
   double lr = 1e-3, weight_decay = 1e-4;
   bool augment = true;
+  std::string conv = "auto";  // ConvAlgorithm, for the record: the process has one setting
   bool from_scratch = true;  // each round trains a new model; false: continue from the last round's weights
   int64_t mc = 10;           // MC-dropout passes T
   int64_t pool_limit = 384;  // candidates scored a round, drawn from the pool; < 0: all

@@ -58,6 +58,7 @@ std::string ExperimentConfig::json() const {
   // Strategies and the number of seeds only say how far to go: a run may be extended by them.
   return nlohmann::json{{"task", task},       {"model", model},       {"size", size},           {"width", width},
                         {"depth", depth},     {"dropout", dropout},   {"log_var", log_var},     {"seed", seed},
+                        {"conv", conv},
                         {"start", start},     {"growth", growth},     {"steps", steps},         {"full_steps", full_steps},
                         {"batch", batch},     {"lr", lr},             {"weight_decay", weight_decay},
                         {"augment", augment}, {"from_scratch", from_scratch}, {"mc", mc},       {"pool_limit", pool_limit},

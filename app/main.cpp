@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   };
   try {
     set_threads(options.threads);
+    set_conv_algorithm(parse_conv_algorithm(options.conv));
     watch_for_interrupts();
     return verbs.at(options.verb)(options);
   } catch (const Error& e) {

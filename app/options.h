@@ -12,6 +12,7 @@ struct Options {
   // every verb
   uint64_t seed = 1;
   int threads = 0;  // 0: all cores
+  std::string conv = "auto";  // how 3x3 convolutions are computed
   std::string out;
   bool json = false, quiet = false, no_color = false;
   // data

@@ -81,6 +81,7 @@ al::ExperimentConfig experiment_config(const Options& o) {
   c.lr = o.lr;
   c.weight_decay = o.weight_decay;
   c.augment = !o.no_augment;
+  c.conv = o.conv;
   c.from_scratch = !o.keep_weights;
   c.mc = o.mc;
   c.pool_limit = o.pool_limit;

@@ -38,7 +38,7 @@ double peak_mib() {
 
 int main(int argc, char** argv) {
   if (argc < 6) {
-    std::fprintf(stderr, "usage: bench_models MODEL train|infer|mc BATCH SIZE WIDTH [--threads N] [--repeats N]\n");
+    std::fprintf(stderr, "usage: bench_models MODEL train|infer|mc BATCH SIZE WIDTH [--threads N] [--repeats N] [--conv auto|direct|winograd2|winograd4]\n");
     return 2;
   }
   const std::string name = argv[1], phase = argv[2];
@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   int repeats = 5, thread_count = 0;
   for (int i = 6; i + 1 < argc; i += 2) {
     if (std::string(argv[i]) == "--threads") thread_count = std::atoi(argv[i + 1]);
+    if (std::string(argv[i]) == "--conv") set_conv_algorithm(parse_conv_algorithm(argv[i + 1]));
     if (std::string(argv[i]) == "--repeats") repeats = std::atoi(argv[i + 1]);
   }
   set_threads(thread_count);

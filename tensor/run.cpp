@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "tensor/ledger.h"
 #include "tensor/tape.h"
@@ -48,6 +49,19 @@ const char* kernel_kind_name(KernelKind kind) {
 
 ReferenceKernels::ReferenceKernels() : before_(reference_only) { reference_only = true; }
 ReferenceKernels::~ReferenceKernels() { reference_only = before_; }
+
+namespace {
+std::atomic<ConvAlgorithm> chosen_conv_algorithm{ConvAlgorithm::automatic};
+}
+void set_conv_algorithm(ConvAlgorithm a) { chosen_conv_algorithm = a; }
+ConvAlgorithm conv_algorithm() { return chosen_conv_algorithm; }
+ConvAlgorithm parse_conv_algorithm(std::string_view name) {
+  constexpr std::string_view names[] = {"auto", "direct", "winograd2", "winograd4"};
+  for (int i = 0; i < 4; ++i) {
+    if (names[i] == name) return static_cast<ConvAlgorithm>(i);
+  }
+  fail("conv: unknown algorithm '{}'; valid: auto, direct, winograd2, winograd4", name);
+}
 
 void set_threads(int n) { omp_set_num_threads(n > 0 ? n : omp_get_num_procs()); }
 int threads() { return omp_get_max_threads(); }

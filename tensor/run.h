@@ -30,6 +30,13 @@ class ReferenceKernels {
   bool before_;
 };
 
+// How the CPU computes 3x3 convolutions of stride 1: by a table of shapes (the default), or always in one way where that
+// way exists. `direct` for other shapes. Results differ by rounding.
+enum class ConvAlgorithm : uint8_t { automatic, direct, winograd2, winograd4 };
+void set_conv_algorithm(ConvAlgorithm a);
+ConvAlgorithm conv_algorithm();
+ConvAlgorithm parse_conv_algorithm(std::string_view name);  // auto | direct | winograd2 | winograd4
+
 // Threads that kernels use. Results do not depend on it. 0 means all cores.
 void set_threads(int n);
 int threads();

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "tensor/cpu/conv_job.h"
+#include "tensor/cpu/winograd.h"
 #include "tensor/kernels.h"
+#include "tensor/run.h"
 
 namespace querent::cpu {
 namespace {
@@ -97,20 +99,62 @@ void spread(const Tensor& dy, const Tensor& w, const float* bias, const Tensor& 
   }
 }
 
+// The algorithm for a convolution with these attributes from `in` to `out` channels over images of rows x cols outputs:
+// a function of the shape alone. Winograd pays for its transforms with the number of channels; a tile of 4 x 4 wants
+// images that it fills.
+enum class Direction { forward, weight };
+ConvAlgorithm choose(const Conv2dAttrs& a, const Tensor& w, Direction direction, int64_t rows, int64_t cols) {
+  const bool possible = w.dim(1) == 3 && w.dim(2) == 3 && a.stride.h == 1 && a.stride.w == 1 && a.dilation.h == 1 &&
+                        a.dilation.w == 1 && a.groups == 1 && a.padding.h <= 2 && a.padding.w <= 2;
+  if (!possible) return ConvAlgorithm::direct;
+  if (conv_algorithm() != ConvAlgorithm::automatic) return conv_algorithm();
+  const int64_t fewest = std::min(w.dim(0), w.dim(3));
+  if (fewest < (direction == Direction::weight ? 32 : 16)) return ConvAlgorithm::direct;
+  return std::min(rows, cols) >= 8 ? ConvAlgorithm::winograd4
+         : std::min(rows, cols) >= 4 ? ConvAlgorithm::winograd2 : ConvAlgorithm::direct;
+}
+int tile_of(ConvAlgorithm a) { return a == ConvAlgorithm::winograd4 ? 4 : 2; }
+
 const float* data_or_null(const Tensor& t) { return t ? t.data<float>() : nullptr; }
 
 }  // namespace
 
-void conv2d(const Call& c) { windows(c.in[0], c.in[1], data_or_null(c.in[2]), c.out[0], c.attrs.as<Conv2dAttrs>()); }
+void conv2d(const Call& c) {
+  const auto& a = c.attrs.as<Conv2dAttrs>();
+  const Tensor &x = c.in[0], &w = c.in[1], &y = c.out[0];
+  const ConvAlgorithm algorithm = choose(a, w, Direction::forward, y.dim(1), y.dim(2));
+  if (algorithm == ConvAlgorithm::direct) return windows(x, w, data_or_null(c.in[2]), y, a);
+  run_winograd(tile_of(algorithm),
+               {.x = x.data<float>(), .n = x.dim(0), .h = x.dim(1), .w = x.dim(2), .in = x.dim(3), .y = y.data<float>(),
+                .rows = y.dim(1), .cols = y.dim(2), .out = y.dim(3), .pad_h = a.padding.h, .pad_w = a.padding.w,
+                .weights = w.data<float>(), .w_out = 9 * w.dim(3), .w_in = 1, .w_tap = w.dim(3),
+                .bias = data_or_null(c.in[2])});
+}
 
+// dx is the convolution of dy with the filters turned by half a turn and padded by 2 - padding.
 void conv2d_grad_input(const Call& c) {
-  spread(c.in[0], c.in[1], nullptr, c.out[0], c.attrs.as<Conv2dGradInputAttrs>().conv);
+  const auto& a = c.attrs.as<Conv2dGradInputAttrs>().conv;
+  const Tensor &dy = c.in[0], &w = c.in[1], &dx = c.out[0];
+  const ConvAlgorithm algorithm = choose(a, w, Direction::forward, dx.dim(1), dx.dim(2));
+  if (algorithm == ConvAlgorithm::direct) return spread(dy, w, nullptr, dx, a);
+  run_winograd(tile_of(algorithm),
+               {.x = dy.data<float>(), .n = dy.dim(0), .h = dy.dim(1), .w = dy.dim(2), .in = dy.dim(3),
+                .y = dx.data<float>(), .rows = dx.dim(1), .cols = dx.dim(2), .out = dx.dim(3),
+                .pad_h = 2 - a.padding.h, .pad_w = 2 - a.padding.w, .weights = w.data<float>() + 8 * w.dim(3),
+                .w_out = 1, .w_in = 9 * w.dim(3), .w_tap = -w.dim(3)});
 }
 
 void conv2d_grad_weight(const Call& c) {
   const Tensor &x = c.in[0], &dy = c.in[1], &dw = c.out[0];
+  const auto& a = c.attrs.as<Conv2dGradWeightAttrs>().conv;
+  const ConvAlgorithm algorithm = choose(a, dw, Direction::weight, dy.dim(1), dy.dim(2));
+  if (algorithm != ConvAlgorithm::direct) {
+    return run_winograd_weight(tile_of(algorithm), {x.data<float>(), x.dim(0), x.dim(1), x.dim(2), x.dim(3),
+                                                    dy.data<float>(), dy.dim(1), dy.dim(2), dy.dim(3), a.padding.h,
+                                                    a.padding.w, dw.data<float>()});
+  }
   run_conv_weight({x.data<float>(), dy.data<float>(), dw.data<float>(), x.dim(0), x.dim(1), x.dim(2), x.dim(3),
-                   dy.dim(1), dy.dim(2), dy.dim(3), dw.dim(1), dw.dim(2), c.attrs.as<Conv2dGradWeightAttrs>().conv});
+                   dy.dim(1), dy.dim(2), dy.dim(3), dw.dim(1), dw.dim(2), a});
 }
 
 void conv_transpose2d(const Call& c) {

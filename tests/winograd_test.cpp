@@ -1,0 +1,74 @@
+// Winograd convolutions, forced for every shape that allows them: against the float64 reference, and the same bits for any
+// number of threads.
+#include <doctest/doctest.h>
+
+#include "tensor/op_attrs.h"
+#include "tensor/run.h"
+#include "tensor/selftest.h"
+#include "tests/op_samples.h"
+
+using namespace querent;
+
+namespace {
+
+struct Forced {
+  explicit Forced(ConvAlgorithm a) { set_conv_algorithm(a); }
+  ~Forced() { set_conv_algorithm(ConvAlgorithm::automatic); }
+};
+
+Case shape(const char* op, int64_t n, int64_t h, int64_t w, int64_t c, int64_t o, int64_t padding) {
+  const Conv2dAttrs conv{.padding = padding};
+  const Shape x{n, h, w, c}, filter{o, 3, 3, c}, y{n, h + 2 * padding - 2, w + 2 * padding - 2, o};
+  const std::string name = text("{}x{}x{} {} to {} padding {}", n, h, w, c, o, padding);
+  if (std::string_view(op) == "conv2d") return {name, {{x}, {filter}, {{o}}}, conv};
+  if (std::string_view(op) == "conv2d_grad_input") return {name, {{y}, {filter}}, Conv2dGradInputAttrs{conv, {h, w}}};
+  return {name, {{x}, {y}}, Conv2dGradWeightAttrs{conv, 3}};
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("winograd_test");
+
+TEST_CASE("forced Winograd agrees with the float64 reference and does not depend on threads") {
+  struct Algorithm {
+    ConvAlgorithm kind;
+    double amplification;  // of rounding errors by the transforms, against the direct sum: about |A'| |B'| |G| in norms
+  };
+  for (const Algorithm& algorithm : {Algorithm{ConvAlgorithm::winograd2, 4}, {ConvAlgorithm::winograd4, 40}}) {
+    const Forced forced(algorithm.kind);
+    for (const char* name : {"conv2d", "conv2d_grad_input", "conv2d_grad_weight"}) {
+      const Op& op = find_op(name);
+      for (const int64_t padding : {0, 1, 2}) {
+        for (const Case& c : {shape(name, 1, 3, 3, 1, 1, padding), shape(name, 2, 5, 7, 3, 5, padding),
+                              shape(name, 1, 8, 8, 16, 16, padding), shape(name, 3, 13, 10, 17, 33, padding),
+                              shape(name, 1, 21, 34, 40, 24, padding), shape(name, 16, 6, 6, 64, 48, padding)}) {
+          set_threads(1);
+          const Tensors one = run_case(op, c, DType::f32);
+          set_threads(3);
+          const Tensors three = run_case(op, c, DType::f32);
+          set_threads(0);
+          CHECK_MESSAGE(std::ranges::equal(one[0].host(), three[0].host()), name, " / ", c.name);
+          const double ratio = error_over_bound(op, c, one, run_case(op, c, DType::f64));
+          CHECK_MESSAGE(ratio < algorithm.amplification, name, " / ", c.name, ": ", ratio, " times the bound of a direct sum");
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("shapes without a Winograd form are computed directly, to the same bits") {
+  const Op& op = find_op("conv2d");
+  for (const Case& c : op.cases()) {
+    if (!c.throws.empty() || c.attrs.as<Conv2dAttrs>().groups == 1) continue;
+    const Tensors before = run_case(op, c, DType::f32);
+    const Forced forced(ConvAlgorithm::winograd4);
+    CHECK(std::ranges::equal(before[0].host(), run_case(op, c, DType::f32)[0].host()));
+  }
+}
+
+TEST_CASE("names of algorithms") {
+  CHECK(parse_conv_algorithm("winograd4") == ConvAlgorithm::winograd4);
+  CHECK_THROWS_WITH_AS(parse_conv_algorithm("fft"), "conv: unknown algorithm 'fft'; valid: auto, direct, winograd2, winograd4", Error);
+}
+
+TEST_SUITE_END();
