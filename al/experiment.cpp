@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "al/cold_start.h"
 #include "al/evaluation.h"
 #include "al/gallery.h"
 #include "al/learner.h"
@@ -133,6 +134,8 @@ void full_data_unit(Lab& lab, uint64_t seed) {
 
 // The labels every strategy starts from: for cls as even over classes as can be, so that no class is missing.
 std::vector<std::string> initial_labels(const Lab& lab, uint64_t seed) {
+  if (lab.config.cold_start != "random")
+    return cold_start(find_cold_start(lab.config.cold_start), lab.loader, lab.train, lab.schedule.front(), seed);
   std::vector<Candidate> all;
   for (const int64_t i : lab.train) {
     const data::Case& c = lab.dataset.cases[static_cast<size_t>(i)];
@@ -162,6 +165,19 @@ Point first_round_unit(Lab& lab, uint64_t seed, const std::vector<std::string>& 
   return p;
 }
 
+// The networks besides the round's own whose predictions are the passes: other initial weights, another order of images.
+std::vector<Learner> ensemble_members(Lab& lab, const Strategy& strategy, const std::vector<int64_t>& labelled,
+                                      uint64_t seed, int64_t round, const std::string& title) {
+  std::vector<Learner> members;
+  if (!strategy.needs.model || strategy.needs.one_pass) return members;
+  for (int64_t m = 1; m < lab.config.ensemble; ++m) {
+    members.emplace_back(lab.model_options(), mix_key(seed, hash_name(text("weights {}", m))));
+    lab.train_on(members.back(), labelled, lab.config.steps, mix_key(seed, hash_name(text("round {} member {}", round, m))),
+                 title);
+  }
+  return members;
+}
+
 // Asks for `count` more labels: surveys candidates from the pool and lets the strategy choose. Returns the asked items as JSON.
 json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool, uint64_t seed, int64_t round,
          int64_t count, const std::string& title) {
@@ -182,6 +198,8 @@ json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool,
   o.progress = [&](int64_t done, int64_t total) { lab.report({Progress::scoring, title, 0, 0, done, total, 0, nullptr}); };
   o.stop = lab.hooks.stop;
   const std::vector<int64_t> labelled = lab.indices(pool.ids(CaseState::labelled));
+  const std::vector<Learner> others = ensemble_members(lab, strategy, labelled, seed, round, title);
+  o.ensemble = others;
   PoolView view = survey(learner, lab.loader, strategy, candidates, labelled, o);
   if (view.cases.size() < candidates.size()) throw Stopped{};
 
@@ -309,6 +327,8 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
   // Every file is read before anything is written: a damaged one ends the run now, not after an hour.
   data::Loader loader(dataset, loader_options(config));
   for (const auto* part : {&train, &val, &test}) loader.preload(*part);
+  if (config.cold_start != "random") find_cold_start(config.cold_start);
+  check(config.ensemble == 0 || config.ensemble >= 2, "run: --ensemble needs at least 2 networks, got {}", config.ensemble);
   const RunFolder folder(out, config);
   Lab lab{config, dataset, loader, folder, hooks, train, val, test, {}, 0, 0, {}, {}};
   for (size_t i = 0; i < dataset.cases.size(); ++i) lab.index_of[dataset.cases[i].id] = static_cast<int64_t>(i);

@@ -34,6 +34,8 @@ struct ExperimentConfig {
   bool from_scratch = true;  // each round trains a new model; false: continue from the last round's weights
   int64_t mc = 10;           // MC-dropout passes T
   int64_t pool_limit = 384;  // candidates scored a round, drawn from the pool; < 0: all
+  std::string cold_start = "random";  // who chooses the first labels: random, or a strategy that needs no model
+  int64_t ensemble = 0;      // networks trained apart whose predictions are the passes of scoring; 0: MC dropout
   int64_t patience = 0;      // rounds without gain on the validation split before a curve stops; 0: never
   std::string reduction = "mean";
   bool allow_empty_masks = false;

@@ -20,9 +20,11 @@ constexpr size_t largest_json = size_t{256} << 20;
 // The fields by which two configurations differ: "steps (150, now 200)".
 std::string differences(const json& before, const json& now) {
   std::string list;
-  for (const auto& [key, value] : now.items()) {
-    if (before.value(key, json()) == value) continue;
-    list += (list.empty() ? "" : ", ") + key + " (" + before.value(key, json()).dump() + ", now " + value.dump() + ")";
+  json all = before;
+  all.update(now);
+  for (const auto& [key, value] : all.items()) {
+    const json was = before.value(key, json()), is = now.value(key, json());
+    if (was != is) list += (list.empty() ? "" : ", ") + key + " (" + was.dump() + ", now " + is.dump() + ")";
   }
   return list;
 }
@@ -56,15 +58,18 @@ Point point_from_json(const json& j) {
 
 std::string ExperimentConfig::json() const {
   // Strategies and the number of seeds only say how far to go: a run may be extended by them.
-  return nlohmann::json{{"task", task},       {"model", model},       {"size", size},           {"width", width},
+  nlohmann::json j = {{"task", task},       {"model", model},       {"size", size},           {"width", width},
                         {"depth", depth},     {"dropout", dropout},   {"log_var", log_var},     {"seed", seed},
                         {"conv", conv},
                         {"start", start},     {"growth", growth},     {"steps", steps},         {"full_steps", full_steps},
                         {"batch", batch},     {"lr", lr},             {"weight_decay", weight_decay},
                         {"augment", augment}, {"from_scratch", from_scratch}, {"mc", mc},       {"pool_limit", pool_limit},
                         {"reduction", reduction}, {"val_fraction", val_fraction}, {"test_fraction", test_fraction},
-                        {"data", data},       {"budget", budget},     {"patience", patience}}
-      .dump(2);
+                        {"data", data},       {"budget", budget},     {"patience", patience}};
+  // Only when used, so that a run begun before there was such a choice can be continued.
+  if (cold_start != "random") j["cold_start"] = cold_start;
+  if (ensemble > 0) j["ensemble"] = ensemble;
+  return j.dump(2);
 }
 
 RunFolder::RunFolder(std::string path, const ExperimentConfig& config) : path_(std::move(path)) {

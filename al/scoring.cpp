@@ -12,6 +12,12 @@ void append_row(std::vector<float>& to, const Tensor& t, int64_t i) {
   to.insert(to.end(), v.begin(), v.end());
 }
 
+void append(std::vector<CasePasses>& to, const std::vector<CasePasses>& more) {
+  for (size_t i = 0; i < to.size(); ++i)
+    for (auto values : {&CasePasses::p, &CasePasses::logit, &CasePasses::log_variance})
+      (to[i].*values).insert((to[i].*values).end(), (more[i].*values).begin(), (more[i].*values).end());
+}
+
 // T passes on top of what the trunk saw, which is the same for every pass: there is no dropout before it.
 std::vector<CasePasses> passes_over(const Model& model, const Tensors& features, std::span<const int64_t> cases,
                                     int64_t passes, Pass::Mode mode, uint64_t seed) {
@@ -44,7 +50,8 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
                 std::span<const int64_t> candidates, std::span<const int64_t> labelled, const ScoringOptions& o) {
   const Model& model = learner.model();
   const Needs& needs = strategy.needs;
-  const int64_t T = needs.one_pass ? 1 : o.passes, side = loader.options().size;
+  const bool ensemble = !o.ensemble.empty() && !needs.one_pass;
+  const int64_t T = needs.one_pass ? 1 : ensemble ? static_cast<int64_t>(o.ensemble.size()) + 1 : o.passes, side = loader.options().size;
   PoolView view{T, model.segments ? 2 : model.options.classes, {}, {}};
   view.cases.reserve(candidates.size());
   const std::span<const int64_t> known = needs.labelled ? labelled : std::span<const int64_t>();
@@ -62,8 +69,15 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
   });
   batches(candidates, static_cast<int64_t>(known.size()), [&](std::span<const int64_t> part, const Tensors& features) {
     std::vector<CasePasses> said(part.size());
-    if (needs.model)
+    if (needs.model && ensemble) {
+      said = passes_over(model, features, part, 1, Pass::eval, o.seed);
+      for (const Learner& other : o.ensemble) {
+        const Tensors seen = other.model().trunk(loader.batch(part).x, Pass{});
+        append(said, passes_over(other.model(), seen, part, 1, Pass::eval, o.seed));
+      }
+    } else if (needs.model) {
       said = passes_over(model, features, part, T, needs.one_pass ? Pass::eval : Pass::mc_dropout, o.seed);
+    }
     const Tensor embedding = needs.features ? model.embed(features) : Tensor{};
     for (size_t i = 0; i < part.size(); ++i) {
       PoolCase& c = view.cases.emplace_back();

@@ -12,6 +12,7 @@ namespace querent::al {
 
 struct ScoringOptions {
   int64_t passes = 10;   // T
+  std::span<const Learner> ensemble = {};  // not empty: the passes are one prediction of the learner and of each of these
   uint64_t seed = 0;     // dropout masks are functions of (seed, case, pass)
   ScoreOptions score;
   std::function<void(int64_t done, int64_t total)> progress = [](int64_t, int64_t) {};

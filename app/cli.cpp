@@ -80,6 +80,12 @@ void learning_flags(CLI::App* v, Options& o) {
   v->add_option("--reduction", o.reduction, "seg: image score from pixel scores: mean | top_percent | max_patch | boundary_excluded |"
                 " foreground")
       ->capture_default_str();
+  v->add_option("--cold-start", o.cold_start,
+                "Who chooses the first labels: random (cls: equally from each class) | coreset | typiclust | probcover")
+      ->capture_default_str();
+  v->add_option("--ensemble", o.ensemble,
+                "Score with so many networks trained apart instead of --mc passes (0: MC-dropout); as many times the work")
+      ->capture_default_str();
   v->add_option("--patience", o.patience, "Stop a curve after so many rounds without validation gain (0: never)")
       ->capture_default_str();
   v->add_flag("--continue-weights", o.keep_weights,

@@ -47,6 +47,8 @@ struct Options {
   double growth = 2;               // each round multiplies the labels by this
   int64_t mc = 0;                  // MC-dropout passes T
   int64_t pool_limit = 0;          // score at most so many pool images a round
+  std::string cold_start = "random";
+  int64_t ensemble = 0;            // networks trained apart whose predictions are the passes; 0: MC-dropout
   int64_t patience = 0;            // stop after so many rounds without improvement on validation; 0: never
   std::string reduction = "mean";  // seg: how pixel scores become an image score
   // predict, eval

@@ -85,6 +85,8 @@ al::ExperimentConfig experiment_config(const Options& o) {
   c.from_scratch = !o.keep_weights;
   c.mc = o.mc;
   c.pool_limit = o.pool_limit;
+  c.cold_start = o.cold_start;
+  c.ensemble = o.ensemble;
   c.patience = o.patience;
   c.reduction = o.reduction;
   c.val_fraction = o.val_fraction;

@@ -48,12 +48,12 @@ void JointLabels::add(std::span<const float> p, const std::function<double(int64
       const auto most = static_cast<size_t>(most_);
       std::vector<double> sampled(most * T);
       for (size_t t = 0; t < T; ++t) {
-        // Its labels so far, drawn from that pass: where the running sum passes u, u spread evenly over [0,1).
-        const double draws = static_cast<double>((most - t + T - 1) / T);
+        // Its labels so far, drawn from that pass: where the running sum passes u, one u in each part of [0,1).
+        const double draws = static_cast<double>(most / T);
         double sum = likelihood_[t];
         size_t m = 0;
         for (size_t i = t; i < most; i += T) {
-          const double u = (static_cast<double>(i / T) + 0.5) / draws;
+          const double u = (static_cast<double>(i / T) + uniform(static_cast<int64_t>(i))) / draws;
           while (m + 1 < M && sum <= u) sum += likelihood_[++m * T + t];
           std::copy_n(&likelihood_[m * T], T, &sampled[i * T]);
         }

@@ -39,10 +39,12 @@ std::vector<size_t> descending(std::span<const double> values);  // indices, lar
 
 // --- batchbald.cpp -----------------------------------------------------------------------------------------------
 // Label configurations of the images taken so far, each with its probability and what it says about the passes: all
-// C^n of them while they are at most `most`, afterwards a sample of `most`.
+// C^n of them while they are at most `most`, afterwards a sample of that many. `most` is rounded up to a multiple of T,
+// so that every pass gives equally many.
 class JointLabels {
  public:
-  JointLabels(int64_t passes, int64_t classes, int64_t most) : T_(passes), C_(classes), most_(most) {}
+  JointLabels(int64_t passes, int64_t classes, int64_t most)
+      : T_(passes), C_(classes), most_((most + passes - 1) / passes * passes) {}
   // Adds an image, p [T,C]; uniform(m) is a draw in [0,1) for configuration m, used when it is sampled.
   void add(std::span<const float> p, const std::function<double(int64_t m)>& uniform);
   // H(y | labels so far), mean over configurations: what is still open about the label of another image, p [T,C].

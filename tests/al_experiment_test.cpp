@@ -1,0 +1,152 @@
+// The loop on a few phantoms, for the strategies that see the whole pool, ensembles and cold starts.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "al/cold_start.h"
+#include "al/experiment.h"
+#include "al/learner.h"
+#include "al/scoring.h"
+#include "data/layouts.h"
+#include "data/phantom.h"
+#include "data/split.h"
+#include "tensor/error.h"
+#include "tensor/run.h"
+
+TEST_SUITE_BEGIN("al_experiment_test");
+using namespace querent;
+using namespace querent::al;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+struct Sandbox {
+  fs::path root = fs::temp_directory_path() / "querent_al_experiment";
+  data::Dataset dataset;
+  Sandbox() {
+    fs::remove_all(root);
+    write_phantom_dataset(root / "ph", 36, 32, 3);
+    dataset = data::open_dataset((root / "ph/labels.csv").string(), {});
+    data::split_dataset(dataset, {.val = 0.1, .test = 0.2, .seed = 1});
+  }
+  ~Sandbox() { fs::remove_all(root); }
+};
+
+ExperimentConfig tiny(const std::string& task, std::vector<std::string> strategies) {
+  ExperimentConfig c;
+  c.task = task;
+  c.model = task == "seg" ? "unet" : "resnet18";
+  c.size = 32, c.width = 4, c.depth = 2;
+  c.strategies = std::move(strategies);
+  c.seeds = 1, c.start = 6, c.budget = 12, c.steps = 3, c.full_steps = 3, c.batch = 4, c.mc = 3;
+  return c;
+}
+json first_round(const fs::path& folder, const std::string& strategy) {
+  std::ifstream in(folder / "units" / (strategy + "_s1_r0.json"));
+  return json::parse(in).at("asked");
+}
+std::vector<int64_t> training(const data::Dataset& d) { return data::cases_of(d, "train"); }
+
+}  // namespace
+
+TEST_CASE("every batch selector runs in the loop, the same for any number of threads") {
+  const Sandbox s;
+  for (const std::string task : {"cls", "seg"}) {
+    std::vector<std::string> names{"power_bald", "vote_entropy"};
+    for (const Strategy* strategy : strategies())
+      if (strategy->select && (task == "cls" || !strategy->needs.classification_only))
+        names.emplace_back(strategy->name);
+    const int before = querent::threads();
+    const fs::path many = s.root / (task + "_many"), one = s.root / (task + "_one");
+    REQUIRE(run_experiment(tiny(task, names), s.dataset, many.string(), {}));
+    set_threads(1);
+    REQUIRE(run_experiment(tiny(task, names), s.dataset, one.string(), {}));
+    set_threads(before);
+    for (const std::string& name : names) {
+      INFO(task, " ", name);
+      json asked = first_round(many, name), again = first_round(one, name);
+      REQUIRE(asked.size() == 6);
+      CHECK(asked[0].at("reason").get<std::string>().starts_with(name + " "));
+      CHECK(asked == again);
+    }
+  }
+}
+
+TEST_CASE("a strategy for the other task, a cold start that needs a model and an ensemble of one are refused") {
+  const Sandbox s;
+  const std::string out = (s.root / "refused").string();
+  CHECK_THROWS_WITH_AS(run_experiment(tiny("seg", {"badge"}), s.dataset, out, {}),
+                       "run: strategy badge needs --task cls; for seg use power_bald, coreset or information_density",
+                       Error);
+  ExperimentConfig c = tiny("seg", {"random"});
+  c.cold_start = "bald";
+  CHECK_THROWS_WITH_AS(run_experiment(c, s.dataset, out, {}),
+                       "cold start: bald needs a model that has seen labels; the first labels can be chosen by random, "
+                       "coreset, typiclust, probcover",
+                       Error);
+  c = tiny("seg", {"random"});
+  c.ensemble = 1;
+  CHECK_THROWS_WITH_AS(run_experiment(c, s.dataset, out, {}), doctest::Contains("at least 2 networks, got 1"), Error);
+  CHECK_FALSE(fs::exists(out));
+}
+
+TEST_CASE("cold start: different images first, none twice, whatever the order of the pool") {
+  const Sandbox s;
+  data::Loader loader(s.dataset, {.size = 32});
+  std::vector<int64_t> cases = training(s.dataset);
+  for (const char* name : {"coreset", "typiclust", "probcover"}) {
+    CAPTURE(name);
+    const auto ids = cold_start(find_cold_start(name), loader, cases, 6, 1);
+    CHECK(std::set(ids.begin(), ids.end()).size() == 6);
+    std::vector<int64_t> reversed(cases.rbegin(), cases.rend());
+    CHECK(cold_start(find_cold_start(name), loader, reversed, 6, 1) == ids);
+  }
+}
+
+TEST_CASE("a run with a cold start and an ensemble; a plain configuration is written as before") {
+  const Sandbox s;
+  ExperimentConfig c = tiny("cls", {"vote_entropy", "coreset"});
+  CHECK(c.json().find("ensemble") == std::string::npos);
+  CHECK(c.json().find("cold_start") == std::string::npos);
+  c.cold_start = "typiclust";
+  c.ensemble = 3;
+  CHECK(c.json().find("\"ensemble\": 3") != std::string::npos);
+  const std::string out = (s.root / "ensemble").string();
+  REQUIRE(run_experiment(c, s.dataset, out, {}));
+  CHECK(first_round(out, "vote_entropy").size() == 6);
+  c.ensemble = 0;
+  CHECK_THROWS_WITH_AS(run_experiment(c, s.dataset, out, {}), doctest::Contains("ensemble (3, now null)"), Error);
+}
+
+TEST_CASE("the passes of an ensemble are one prediction of each network") {
+  const Sandbox s;
+  data::Loader loader(s.dataset, {.size = 32});
+  const std::vector<int64_t> all = training(s.dataset), cases(all.begin(), all.begin() + 9);
+  ModelOptions m{
+      .name = "resnet18", .classes = static_cast<int64_t>(s.dataset.classes.size()), .width = 4, .dropout = 0.5};
+  const Learner a(m, 1);
+  std::vector<Learner> others;
+  others.emplace_back(m, 2);
+  Strategy keep = find_strategy("batchbald");
+  ScoringOptions o;
+  o.ensemble = others;
+  const PoolView view = survey(a, loader, keep, cases, {}, o);
+  REQUIRE(view.passes == 2);
+  const auto first = a.predict(loader, cases), second = others[0].predict(loader, cases);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    std::vector<float> both = first[i];
+    both.insert(both.end(), second[i].begin(), second[i].end());
+    CHECK(view.cases[i].p == both);
+  }
+  // Without one: BADGE's single pass is the deterministic prediction, its features have the width of the last layer.
+  const PoolView plain = survey(a, loader, find_strategy("badge"), cases, {}, {});
+  CHECK(plain.passes == 1);
+  for (size_t i = 0; i < cases.size(); ++i) CHECK(plain.cases[i].p == first[i]);
+  CHECK(plain.cases[0].feature.size() == 32);
+  CHECK(survey(a, loader, find_strategy("coreset"), cases, cases, {}).labelled.size() == 9);
+}
+TEST_SUITE_END();
