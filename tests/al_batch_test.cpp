@@ -275,6 +275,9 @@ TEST_CASE("k-means++ draws the second centre in proportion to the squared distan
   const auto same = plus_plus(
       3, 3, 1, [](size_t, size_t) { return 0.0; }, [](size_t, int64_t) { return 0.3; });
   CHECK(indices(same) == Indices{1, 0, 2});
+  const auto tiny = plus_plus(
+      3, 3, 1, [](size_t, size_t) { return 1e-310; }, [](size_t, int64_t) { return 0.3; });
+  CHECK(indices(tiny) == Indices{1, 0, 2});
 }
 
 TEST_CASE("Lloyd's iterations find two groups on a line; an empty cluster keeps its centre") {

@@ -47,16 +47,17 @@ std::vector<Seeding> plus_plus(size_t n, int64_t k, size_t first,
   std::vector<uint8_t> used(n, 0);
   size_t next = first;
   double d2 = 0;
-  while (static_cast<int64_t>(taken.size()) < std::min(k, static_cast<int64_t>(n))) {
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(k, 0, static_cast<int64_t>(n)));
+  while (taken.size() < count) {
     taken.push_back({next, d2});
     used[next] = 1;
+    if (taken.size() == count) break;
     const auto step = static_cast<int64_t>(taken.size());
 #pragma omp parallel for schedule(static) if (n >= worth_threads)
     for (size_t i = 0; i < n; ++i) {
       nearest[i] = std::min(nearest[i], distance2(i, next));
-      key[i] = used[i]          ? -infinity
-               : nearest[i] > 0 ? std::log(1 - draw(i, step)) / nearest[i]
-                                : -std::numeric_limits<double>::max();
+      constexpr double last = -std::numeric_limits<double>::max();  // before those that are taken
+      key[i] = used[i] ? -infinity : nearest[i] > 0 ? std::max(last, std::log(1 - draw(i, step)) / nearest[i]) : last;
     }
     next = static_cast<size_t>(std::max_element(key.begin(), key.end()) - key.begin());
     d2 = nearest[next];
