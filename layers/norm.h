@@ -1,5 +1,7 @@
 // Batch norm and instance norm with their parameters 'weight' (gamma) and 'bias' (beta).
 #pragma once
+#include <optional>
+
 #include "layers/params.h"
 #include "layers/pass.h"
 #include "tensor/ops.h"
@@ -24,6 +26,19 @@ struct InstanceNorm2d {
     bias = scope.parameter("bias", {channels}, Init::zeros());
   }
   Tensor operator()(const Tensor& x) const { return instance_norm(x, weight, bias).y; }
+};
+
+// One of the two, for networks that are published with both. Instance norm has no parameters here, so a convolution
+// before it keeps the bias that PyTorch's implementations give it.
+enum class NormKind { batch, instance };
+struct Norm2d {
+  std::optional<BatchNorm2d> batch;  // none: instance norm
+  Norm2d(const Scope& scope, int64_t channels, NormKind kind) {
+    if (kind == NormKind::batch) batch.emplace(scope, channels);
+  }
+  Tensor operator()(const Tensor& x, const Pass& pass) const {
+    return batch ? (*batch)(x, pass) : instance_norm(x, {}, {}).y;
+  }
 };
 
 }  // namespace querent
