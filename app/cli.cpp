@@ -70,7 +70,7 @@ void learning_flags(CLI::App* v, Options& o) {
       ->check(CLI::Range(1.01, 100.0))
       ->capture_default_str();
   v->add_option("--steps", o.steps,
-                "Optimizer steps a round (0: 200)")
+                "Optimizer steps a round (0: seg 450, cls 200)")
       ->capture_default_str();
   v->add_option("--full-steps", o.full_steps, "Optimizer steps of the full-data model (0: 3 x steps; without --steps: seg 900, cls 600)")
       ->capture_default_str();

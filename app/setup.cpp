@@ -27,7 +27,7 @@ Options with_defaults(Options o) {
   if (o.start == 0) o.start = seg ? 4 : 16;
   if (o.budget == 0) o.budget = seg ? 64 : 250;
   if (o.full_steps == 0) o.full_steps = o.steps > 0 ? 3 * o.steps : seg ? 900 : 600;
-  if (o.steps == 0) o.steps = 200;
+  if (o.steps == 0) o.steps = seg ? 450 : 200;
   if (o.mc == 0) o.mc = seg ? 10 : 20;
   if (o.pool_limit == 0) o.pool_limit = seg ? 384 : -1;
   return o;
