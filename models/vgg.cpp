@@ -1,6 +1,7 @@
 #include "models/vgg.h"
 
 #include <array>
+#include <span>
 #include <string>
 
 #include "layers/resample.h"
@@ -11,14 +12,18 @@ namespace {
 constexpr int64_t pool = 0, pooled_size = 7;
 // Configuration "D" of the paper in units of the first block's width.
 constexpr std::array<int64_t, 18> plan = {1, 1, pool, 2, 2, pool, 4, 4, 4, pool, 8, 8, 8, pool, 8, 8, 8, pool};
+static_assert(plan.size() == VggFeatures::all);
 
-std::vector<Vgg16::Stage> make_features(const Scope& s, const VggOptions& o) {
+LinearOptions hidden(int64_t area = 1) { return {.init = Init::gaussian(0.01), .zero_bias = true, .area = area}; }
+
+}  // namespace
+
+VggFeatures::VggFeatures(const Scope& s, const VggOptions& o, size_t count) {
   check(o.width > 0 && o.fc > 0 && o.classes > 0 && o.in_channels > 0,
         "vgg16: width, fc, classes and channels must be at least 1");
-  std::vector<Vgg16::Stage> stages;
   int64_t channels = o.in_channels, index = 0;  // index: the position in torchvision's nn.Sequential
-  for (const int64_t factor : plan) {
-    Vgg16::Stage stage;
+  for (const int64_t factor : std::span(plan).first(count)) {
+    Stage stage;
     if (factor != pool) {
       const int64_t cout = factor * o.width;
       stage.conv.emplace(s.sub(std::to_string(index++)), channels, cout,
@@ -29,16 +34,25 @@ std::vector<Vgg16::Stage> make_features(const Scope& s, const VggOptions& o) {
     ++index;  // the ReLU or the pool
     stages.push_back(std::move(stage));
   }
-  return stages;
 }
 
-LinearOptions hidden(int64_t area = 1) { return {.init = Init::gaussian(0.01), .zero_bias = true, .area = area}; }
-
-}  // namespace
+Tensor VggFeatures::operator()(const Tensor& x, const Pass& pass) const {
+  Tensor y = x;
+  for (const Stage& stage : stages) {
+    if (!stage.conv) {
+      y = halve(y);
+      continue;
+    }
+    y = (*stage.conv)(y);
+    if (stage.norm) y = (*stage.norm)(y, pass);
+    y = relu(y);
+  }
+  return y;
+}
 
 Vgg16::Vgg16(const Scope& s, const VggOptions& o)
     : options(o),
-      features(make_features(s.sub("features"), o)),
+      features(s.sub("features"), o),
       fc1(s.sub("classifier.0"), 8 * o.width * pooled_size * pooled_size, o.fc, hidden(pooled_size * pooled_size)),
       fc2(s.sub("classifier.3"), o.fc, o.fc, hidden()),
       fc3(s.sub("classifier.6"), o.fc, o.classes, hidden()),
@@ -51,17 +65,7 @@ Tensors Vgg16::trunk(const Tensor& x, const Pass& pass) const {
   check(x.rank() == 4 && x.dim(3) == options.in_channels, "vgg16: x must be [N,H,W,{}], got {}", options.in_channels,
         x);
   check(x.dim(1) >= 32 && x.dim(2) >= 32, "vgg16: images must be at least 32x32, got {}; use a larger --size", x);
-  Tensor y = x;
-  for (const Stage& stage : features) {
-    if (!stage.conv) {
-      y = halve(y);
-      continue;
-    }
-    y = (*stage.conv)(y);
-    if (stage.norm) y = (*stage.norm)(y, pass);
-    y = relu(y);
-  }
-  return {relu(fc1(flatten(adaptive_avg_pool2d(y, pooled_size))))};
+  return {relu(fc1(flatten(adaptive_avg_pool2d(features(x, pass), pooled_size))))};
 }
 
 Output Vgg16::head(const Tensors& hidden_units, const Pass& pass) const {

@@ -20,13 +20,22 @@ struct VggOptions {
   bool log_var = false;  // a second output layer for the log-variance of the logits
 };
 
-struct Vgg16 {
-  VggOptions options;
+// The convolutions: five blocks, each ended by a 2x2 max-pool.
+struct VggFeatures {
   struct Stage {
-    std::optional<Conv2d> conv;  // none: a 2x2 max-pool
+    std::optional<Conv2d> conv;  // with its ReLU; none: a 2x2 max-pool
     std::optional<BatchNorm2d> norm;
   };
-  std::vector<Stage> features;
+  static constexpr size_t all = 18, relu4_1 = 11;  // stages up to the last pool, and up to the ReLU of block 4's first
+  std::vector<Stage> stages;
+
+  VggFeatures(const Scope& s, const VggOptions& options, size_t count = all);
+  Tensor operator()(const Tensor& x, const Pass& pass) const;  // [N,H,W,in_channels] -> [N,H',W',channels]
+};
+
+struct Vgg16 {
+  VggOptions options;
+  VggFeatures features;
   Linear fc1, fc2, fc3;  // classifier.0, .3, .6
   Dropout drop1, drop2;  // classifier.2, .5
   std::optional<Linear> log_var;

@@ -100,6 +100,14 @@ struct DiceAttrs {
   double smooth = 1;
   void fields(FieldVisitor& v) const { v.field("smooth", smooth); }
 };
+struct NmiAttrs {
+  int64_t bins = 32;
+  double low = 0, high = 1;  // the range that the bins divide; values outside count in the bins at its ends
+  double sigma = 1;          // of the Gaussian window, in bins
+  void fields(FieldVisitor& v) const {
+    v.field("bins", bins), v.field("low", low), v.field("high", high), v.field("sigma", sigma);
+  }
+};
 struct SampledLogitsAttrs {
   int64_t samples = 20;  // T
   int64_t site = 0;

@@ -28,6 +28,7 @@ extern const Op dropout_op;
 extern const Op cross_entropy_op, cross_entropy_grad_op;
 extern const Op bce_with_logits_op, bce_with_logits_grad_op, l1_loss_op, l1_loss_grad_op, mse_loss_op, mse_loss_grad_op;
 extern const Op soft_dice_loss_op, soft_dice_loss_grad_op;
+extern const Op normalized_mutual_information_op, normalized_mutual_information_grad_op;
 extern const Op gaussian_nll_op, gaussian_nll_grad_op;
 extern const Op sampled_cross_entropy_op, sampled_cross_entropy_grad_op;
 extern const Op sgd_update_op, adam_update_op, accumulate_op;
@@ -57,6 +58,7 @@ static const Op* const all_ops[] = {
     &cross_entropy_op, &cross_entropy_grad_op,
     &bce_with_logits_op, &bce_with_logits_grad_op, &l1_loss_op, &l1_loss_grad_op, &mse_loss_op, &mse_loss_grad_op,
     &soft_dice_loss_op, &soft_dice_loss_grad_op,
+    &normalized_mutual_information_op, &normalized_mutual_information_grad_op,
     &gaussian_nll_op, &gaussian_nll_grad_op,
     &sampled_cross_entropy_op, &sampled_cross_entropy_grad_op,
     &sgd_update_op, &adam_update_op, &accumulate_op,

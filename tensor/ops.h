@@ -86,6 +86,8 @@ Tensor soft_dice_loss(const Tensor& probability, const Tensor& target,
                       const DiceAttrs& a = {});  // [N,*,C]: mean over n, c
 Tensor l1_loss(const Tensor& a, const Tensor& b);
 Tensor mse_loss(const Tensor& a, const Tensor& b);
+// ---- normalized_mutual_information.cpp: x, y [N,H,W,1] -> [], the mean over images of 2 I(X;Y)/(H(X)+H(Y)) in [0,1]
+Tensor normalized_mutual_information(const Tensor& x, const Tensor& y, const NmiAttrs& a = {});
 // ---- gaussian_nll.cpp, sampled_cross_entropy.cpp (Kendall and Gal, NeurIPS 2017)
 Tensor gaussian_nll(const Tensor& mean, const Tensor& log_var,
                     const Tensor& target);  // eq. 5: mean(exp(-s)(y-m)^2/2 + s/2)
