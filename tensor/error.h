@@ -5,6 +5,7 @@
 // The text before the first ':' is the op or part that speaks. Messages state the rule, the actual values and, where
 // there is one fix, the fix.
 #pragma once
+#include <initializer_list>
 #include <source_location>
 #include <sstream>
 #include <stdexcept>
@@ -37,26 +38,29 @@ struct Text {
   Text(const S& s, std::source_location w = std::source_location::current()) : format(s), where(w) {}  // NOLINT
 };
 
-inline void append_text(std::ostream& os, std::string_view format) { os << format; }
-// Writes `format` with each "{}" replaced by the next value (anything with operator<<).
-template <class A, class... Rest>
-void append_text(std::ostream& os, std::string_view format, const A& value, const Rest&... rest) {
-  const size_t hole = format.find("{}");
-  os << format.substr(0, hole);
-  if (hole == std::string_view::npos) return;
-  os << value;
-  append_text(os, format.substr(hole + 2), rest...);
-}
+// Any value with operator<<, as one type: messages are put together in error.cpp, not anew at each of their places.
+class Piece {
+ public:
+  template <class T>
+  Piece(const T& value)  // NOLINT: meant to convert
+      : value_(&value), write_([](std::ostream& os, const void* v) { os << *static_cast<const T*>(v); }) {}
+  void write(std::ostream& os) const { write_(os, value_); }
+
+ private:
+  const void* value_;
+  void (*write_)(std::ostream&, const void*);
+};
+// `format` with each "{}" replaced by the next value.
+std::string text_of(std::string_view format, std::initializer_list<Piece> values);
 template <class... A>
 std::string text(std::string_view format, const A&... values) {
-  std::ostringstream os;
-  append_text(os, format, values...);
-  return os.str();
+  return text_of(format, {Piece(values)...});
 }
 
+[[noreturn]] void fail_with(ErrorKind kind, const Text& t, std::initializer_list<Piece> values);
 template <class... A>
 [[noreturn]] void fail(const Text& t, const A&... values) {
-  throw Error(ErrorKind::bad_input, text(t.format, values...), t.where);
+  fail_with(ErrorKind::bad_input, t, {Piece(values)...});
 }
 // Throws a bad_input Error unless `ok`.
 template <class... A>
@@ -68,7 +72,7 @@ void check(bool ok, const Text& t, const A&... values) {
 template <class... A>
 void internal_check(bool ok, const Text& t, const A&... values) {
   if (!ok) [[unlikely]] {
-    throw Error(ErrorKind::internal, text(t.format, values...) + " (this is a bug in Querent)", t.where);
+    fail_with(ErrorKind::internal, t, {Piece(values)...});
   }
 }
 
