@@ -16,6 +16,7 @@
 #include "al/selection.h"
 #include "al/stopping.h"
 #include "data/split.h"
+#include "tensor/json.h"
 #include "tensor/rng.h"
 
 namespace querent::al {
@@ -106,7 +107,7 @@ std::map<std::string, std::string> weight_metadata(const Lab& lab, uint64_t seed
   json classes = json::array();
   for (const std::string& c : lab.dataset.classes) classes.push_back(c);
   return {{"task", lab.config.task},
-          {"classes", classes.dump()},
+          {"classes", dump_json(classes)},
           {"size", std::to_string(lab.config.size)},
           {"seed", std::to_string(seed)},
           {"labelled", std::to_string(labelled)},

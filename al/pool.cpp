@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "tensor/error.h"
+#include "tensor/json.h"
 
 namespace querent::al {
 namespace {
@@ -98,7 +99,7 @@ std::string Pool::to_json() const {
     list.push_back(std::move(row));
   }
   try {
-    return nlohmann::json{{"format", "querent-pool-1"}, {"asked_so_far", asked_so_far_}, {"cases", list}}.dump();
+    return dump_json(nlohmann::json{{"format", "querent-pool-1"}, {"asked_so_far", asked_so_far_}, {"cases", list}});
   } catch (const nlohmann::json::exception&) {
     fail("pool: a case id is not valid UTF-8; rename the file");
   }
@@ -107,7 +108,7 @@ std::string Pool::to_json() const {
 Pool Pool::from_json(std::string_view json) {
   Pool pool;
   try {
-    const nlohmann::json root = nlohmann::json::parse(json);
+    const nlohmann::json root = parse_json(json);
     check(root.at("format") == "querent-pool-1", "pool: this is not a pool of a version this program knows");
     pool.asked_so_far_ = root.at("asked_so_far").get<int64_t>();
     std::unordered_set<int64_t> orders;

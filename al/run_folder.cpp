@@ -7,6 +7,7 @@
 #include "al/evaluation.h"
 #include "al/learner.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 #include "tensor/run.h"
 
 namespace querent::al {
@@ -24,14 +25,14 @@ std::string differences(const json& before, const json& now) {
   all.update(now);
   for (const auto& [key, value] : all.items()) {
     const json was = before.value(key, json()), is = now.value(key, json());
-    if (was != is) list += (list.empty() ? "" : ", ") + key + " (" + was.dump() + ", now " + is.dump() + ")";
+    if (was != is) list += (list.empty() ? "" : ", ") + key + " (" + dump_json(was) + ", now " + dump_json(is) + ")";
   }
   return list;
 }
 
 // A metric as CSV text; empty when there is none.
 std::string cell(const json& metrics, const std::string& name) {
-  return metrics.contains(name) ? metrics.at(name).dump() : "";
+  return metrics.contains(name) ? dump_json(metrics.at(name)) : "";
 }
 
 json count_patients(const data::Dataset& d) {
@@ -69,7 +70,7 @@ std::string ExperimentConfig::json() const {
   // Only when used, so that a run begun before there was such a choice can be continued.
   if (cold_start != "random") j["cold_start"] = cold_start;
   if (ensemble > 0) j["ensemble"] = ensemble;
-  return j.dump(2);
+  return dump_json(j, 2);
 }
 
 RunFolder::RunFolder(std::string path, const ExperimentConfig& config) : path_(std::move(path)) {
@@ -85,16 +86,16 @@ RunFolder::RunFolder(std::string path, const ExperimentConfig& config) : path_(s
   }
   const std::string before = read_file(file("config.json"), largest_json);
   if (before == now) return;
-  const json old = json::parse(before, nullptr, false);
+  const json old = parse_json(before);
   check(!old.is_discarded(), "run: '{}' is damaged; use --force to start again", file("config.json"));
   fail("run: '{}' holds another run: {}; use --force to start again or another --out", path_,
-       differences(old, json::parse(now)));
+       differences(old, parse_json(now)));
 }
 
 bool RunFolder::has_unit(const std::string& name) const { return fs::exists(file("units/" + name + ".json")); }
 json RunFolder::read_unit(const std::string& name) const {
   const std::string path = file("units/" + name + ".json");
-  json unit = json::parse(read_file(path, largest_json), nullptr, false);
+  json unit = parse_json(read_file(path, largest_json));
   check(!unit.is_discarded(), "run: '{}' is damaged; delete it and run again", path);
   return unit;
 }
@@ -102,7 +103,7 @@ void RunFolder::write_unit(const std::string& name, const json& unit) const {
   write_json("units/" + name + ".json", unit);
   fs::remove(checkpoint());
 }
-void RunFolder::write_json(const std::string& name, const json& j) const { write_text(name, j.dump(1) + "\n"); }
+void RunFolder::write_json(const std::string& name, const json& j) const { write_text(name, dump_json(j, 1) + "\n"); }
 void RunFolder::write_text(const std::string& name, const std::string& text) const { write_atomically(file(name), text); }
 
 void write_results(const RunFolder& folder, const ExperimentConfig& c, const data::Dataset& dataset,
@@ -118,7 +119,7 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
   csv += "\n";
   const auto row = [&](const std::string& strategy, const json& unit, int64_t round) {
     const json& p = unit.at("point");
-    csv += text("{},{},{},{},{}", strategy, unit.at("seed").dump(), round, p.at("labelled").dump(), p.at("fraction").dump());
+    csv += text("{},{},{},{},{}", strategy, dump_json(unit.at("seed")), round, dump_json(p.at("labelled")), dump_json(p.at("fraction")));
     for (const std::string& n : names) csv += "," + cell(p.at("metrics"), n);
     csv += "\n";
   };
@@ -128,7 +129,7 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
     const json& point = unit.at("point");
     json line = {{"unit", name}, {"seed", unit.at("seed")}};
     line.update(point);
-    lines += line.dump() + "\n";
+    lines += dump_json(line) + "\n";
     if (unit.at("unit") == "full") {
       seconds += point.at("seconds").get<double>();
       full_runs.push_back({{"seed", unit.at("seed")}, {"metrics", point.at("metrics")}});
@@ -154,14 +155,14 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
       if (asked.empty()) continue;
       std::string table = "rank,id,score,reason\n";
       for (const json& item : asked) {
-        table += text("{},{},{},\"{}\"\n", item.at("rank").dump(), item.at("id").get<std::string>(), item.at("score").dump(),
+        table += text("{},{},{},\"{}\"\n", dump_json(item.at("rank")), item.at("id").get<std::string>(), dump_json(item.at("score")),
                       item.at("reason").get<std::string>());
         if (item.contains("label")) {
           json& n = class_counts[strategy][item.at("label").get<std::string>()];
           n = n.is_null() ? 1 : n.get<int64_t>() + 1;
         }
       }
-      folder.write_text(text("queries/{}_s{}_r{}.csv", strategy, unit.at("seed").dump(), round + 1), table);
+      folder.write_text(text("queries/{}_s{}_r{}.csv", strategy, dump_json(unit.at("seed")), round + 1), table);
       if (unit.at("seed") == c.seed) {
         queries.push_back({{"strategy", strategy}, {"seed", unit.at("seed")}, {"round", round + 1},
                            {"labelled", point.at("labelled")}, {"items", asked}});
@@ -192,7 +193,7 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
       {"threads", threads()},
       {"seconds", seconds},
       {"seeds", seeds},
-      {"config", json::parse(c.json())},
+      {"config", parse_json(c.json())},
       {"full_data", full},
       {"full_data_runs", full_runs},
       {"curves", curves},

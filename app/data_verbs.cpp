@@ -10,6 +10,7 @@
 #include "data/check.h"
 #include "data/phantom.h"
 #include "tensor/error.h"
+#include "tensor/json.h"
 
 namespace querent::app {
 
@@ -67,7 +68,7 @@ int data_phantom(const Options& o) {
     return 130;
   }
   if (o.json) {
-    std::printf("%s\n", nlohmann::json{{"labels", out + "/labels.csv"}, {"count", written}, {"size", p.size}}.dump().c_str());
+    std::printf("%s\n", dump_json(nlohmann::json{{"labels", out + "/labels.csv"}, {"count", written}, {"size", p.size}}).c_str());
   } else if (!o.quiet) {
     std::printf("%ld phantom chest X-rays: %s/labels.csv\nnext: querent data check --data %s/labels.csv\n",
                 static_cast<long>(written), out.c_str(), out.c_str());

@@ -10,6 +10,7 @@
 
 #include "app/options.h"
 #include "app/version.h"
+#include "tensor/json.h"
 #include "tensor/run.h"
 #include "tensor/selftest.h"
 
@@ -49,7 +50,7 @@ int doctor(const Options& o) {
                                 {"worst_error_over_bound", test.worst},
                                 {"worst_case", test.worst_case},
                                 {"ok", right}}}};
-    std::printf("%s\n", j.dump(2).c_str());
+    std::printf("%s\n", dump_json(j, 2).c_str());
     return right ? 0 : 1;
   }
   std::printf("querent %s\n", version);

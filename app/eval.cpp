@@ -8,6 +8,7 @@
 #include "app/setup.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 
 namespace querent::app {
 
@@ -34,7 +35,7 @@ int eval(const Options& options) {
   const al::Metrics metrics = al::evaluate(*model.learner, loader, cases);
   if (!o.out.empty()) {
     make_folder(o.out);
-    write_atomically(o.out + "/metrics.json", nlohmann::json{{"metrics", metrics}}.dump(2) + "\n");
+    write_atomically(o.out + "/metrics.json", dump_json(nlohmann::json{{"metrics", metrics}}, 2) + "\n");
     const std::vector<al::Metrics> each = al::evaluate_each(*model.learner, loader, cases);
     std::string csv = "id";
     for (const auto& [name, value] : each.at(0)) csv += "," + name;
@@ -47,7 +48,7 @@ int eval(const Options& options) {
     write_atomically(o.out + "/results.csv", csv);
   }
   if (o.json) {
-    std::printf("%s\n", nlohmann::json{{"cases", cases.size()}, {"metrics", metrics}}.dump().c_str());
+    std::printf("%s\n", dump_json(nlohmann::json{{"cases", cases.size()}, {"metrics", metrics}}).c_str());
   } else {
     std::printf("%zu images\n", cases.size());
     for (const std::string& name : al::metric_names(model.task)) {

@@ -8,6 +8,7 @@
 #include "app/options.h"
 #include "models/explain.h"
 #include "tensor/error.h"
+#include "tensor/json.h"
 
 namespace querent::app {
 namespace {
@@ -18,7 +19,7 @@ void list_strategies(const Options& o) {
     for (const al::Strategy* s : al::strategies()) {
       all.push_back({{"name", s->name}, {"formula", s->formula}, {"source", s->source}, {"doc", s->doc}});
     }
-    std::printf("%s\n", all.dump(2).c_str());
+    std::printf("%s\n", dump_json(all, 2).c_str());
     return;
   }
   for (const al::Strategy* s : al::strategies()) {

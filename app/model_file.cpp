@@ -5,6 +5,7 @@
 
 #include "layers/tensor_file.h"
 #include "tensor/error.h"
+#include "tensor/json.h"
 #include "tensor/safetensors.h"
 
 namespace querent::app {
@@ -23,7 +24,7 @@ ModelOptions model_options(const Options& o, const data::Dataset& dataset) {
 std::map<std::string, std::string> model_metadata(const Options& o, const data::Dataset& dataset,
                                                   const data::Loader& loader, int64_t labelled) {
   return {{"task", o.task},
-          {"classes", nlohmann::json(dataset.classes).dump()},
+          {"classes", dump_json(nlohmann::json(dataset.classes))},
           {"size", std::to_string(o.size)},
           {"seed", std::to_string(o.seed)},
           {"labelled", std::to_string(labelled)},
@@ -58,7 +59,7 @@ TrainedModel open_model(const std::string& path) {
   TrainedModel m;
   m.task = get("task");
   check(m.task == "seg" || m.task == "cls", "weights: '{}' has unknown task '{}'", path, m.task);
-  const nlohmann::json classes = nlohmann::json::parse(get("classes"), nullptr, false);
+  const nlohmann::json classes = parse_json(get("classes"));
   check(classes.is_array(), "weights: '{}' has a damaged list of classes", path);
   for (const auto& c : classes) {
     check(c.is_string(), "weights: '{}' has a damaged list of classes", path);

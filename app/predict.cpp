@@ -15,6 +15,7 @@
 #include "data/layouts.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 
 namespace querent::app {
 namespace {
@@ -105,16 +106,16 @@ int predict(const Options& o) {
         csv += text(",{}", mean[k]);
       }
     }
-    if (o.uncertainty) csv += text(",{},{},{}", item["epistemic"].dump(), item["aleatoric"].dump(), item["total"].dump());
+    if (o.uncertainty) csv += text(",{},{},{}", dump_json(item["epistemic"]), dump_json(item["aleatoric"]), dump_json(item["total"]));
     csv += "\n";
     all.push_back(item);
     terminal.progress("predicting", i + 1, loader.count(), c.id);
   }
   terminal.end();
   write_atomically(out + "/predictions.csv", csv);
-  write_atomically(out + "/predictions.json", all.dump(1) + "\n");
+  write_atomically(out + "/predictions.json", dump_json(all, 1) + "\n");
   if (o.json) {
-    std::printf("%s\n", all.dump().c_str());
+    std::printf("%s\n", dump_json(all).c_str());
   } else if (!o.quiet) {
     std::printf("%ld images: %s/predictions.csv%s\n", static_cast<long>(loader.count()), out.c_str(),
                 segments ? ", masks/, probabilities/" : "");

@@ -9,6 +9,7 @@
 #include "data/split.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 #include "tensor/run.h"
 
 namespace querent::app {
@@ -69,7 +70,7 @@ void RunProgress::show(const al::Progress& p) {
 void RunProgress::end() { terminal_.end(); }
 
 void RunProgress::summary(const std::string& out) const {
-  const nlohmann::json r = nlohmann::json::parse(read_file(out + "/results.json", uint64_t{256} << 20));
+  const nlohmann::json r = parse_json(read_file(out + "/results.json", uint64_t{256} << 20));
   const std::string metric = r.at("primary_metric");
   const double full = r.at("full_data").at(metric);
   std::printf("\nall %ld labels: %s %.4f\n", r.at("data").at("train").get<long>(), metric.c_str(), full);

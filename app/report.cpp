@@ -11,6 +11,7 @@
 #include "app/report_verdict.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 
 namespace querent::app {
 namespace {
@@ -47,7 +48,7 @@ int report(const Options& o) {
   check(!o.out.empty(), "report: which run? give its folder: querent report RUN");
   const std::string path = write_report(o.out);
   if (o.json) {
-    std::printf("%s\n", nlohmann::json{{"report", path}}.dump().c_str());
+    std::printf("%s\n", dump_json(nlohmann::json{{"report", path}}).c_str());
   } else {
     std::printf("%s\n", path.c_str());
     if (!o.quiet) std::printf("next: open it in a browser; it is one file and needs no network\n");

@@ -7,6 +7,7 @@
 
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 
 namespace querent::app {
 namespace {
@@ -59,7 +60,7 @@ std::vector<std::pair<std::string, std::string>> pairs_of(const json& v) {
   if (!v.is_object()) return pairs;
   for (const auto& [key, value] : v.items()) {
     pairs.emplace_back(
-        key, value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace));
+        key, value.is_string() ? value.get<std::string>() : dump_json(value));
   }
   return pairs;
 }
@@ -152,7 +153,7 @@ Results read_results(const std::string& folder) {
   const fs::path path = fs::path(folder) / "results.json";
   check(fs::exists(path), "report: there is no '{}'; give the folder of a run (the --out of 'querent run')",
         path.string());
-  const json j = json::parse(read_file(path, largest_json), nullptr, false);
+  const json j = parse_json(read_file(path, largest_json));
   check(j.is_object(), "report: '{}' is damaged; give the same 'querent run' command again to write it anew",
         path.string());
   check(j.contains("curves") || j.contains("primary_metric"),
@@ -177,7 +178,7 @@ Results read_results(const std::string& folder) {
   r.train = count_at(data, "train");
   r.val = count_at(data, "val");
   r.test = count_at(data, "test");
-  for (const json& c : list_at(data, "classes")) r.classes.push_back(c.is_string() ? c.get<std::string>() : c.dump());
+  for (const json& c : list_at(data, "classes")) r.classes.push_back(c.is_string() ? c.get<std::string>() : dump_json(c));
   for (const json& s : list_at(j, "seeds")) r.seeds.push_back(seed_of(s));
   r.config = pairs_of(at(j, "config"));
   r.hashes = pairs_of(at(j, "hashes"));

@@ -1,9 +1,9 @@
 // The top of the report: the verdict, how sure it is, and the four numbers people ask for.
 #include <algorithm>
-#include <regex>
 
 #include "app/html.h"
 #include "app/report_sections.h"
+#include "data/pattern.h"
 #include "tensor/error.h"
 
 namespace querent::app {
@@ -88,7 +88,8 @@ std::string unbroken(std::string html) {
   for (size_t at = html.find(word); at != std::string::npos; at = html.find(word, at + 40)) {
     html.replace(at, word.size(), "<span class=\"nb\">" + word + "</span>");
   }
-  return std::regex_replace(html, std::regex("--seeds \\d+"), "<code class=\"nb\">$&</code>");
+  static const data::Pattern seeds("--seeds \\d+");
+  return seeds.replace(html, "<code class=\"nb\">$&</code>");
 }
 
 }  // namespace

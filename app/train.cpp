@@ -13,6 +13,7 @@
 #include "data/split.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 #include "tensor/rng.h"
 
 namespace querent::app {
@@ -70,9 +71,9 @@ int train(const Options& options) {
   if (!val.empty()) result["val_metrics"] = al::evaluate(learner, loader, val);
   const al::Metrics metrics = test.empty() ? al::Metrics{} : al::evaluate(learner, loader, test);
   if (!test.empty()) result["metrics"] = metrics;
-  write_atomically(o.out + "/results.json", result.dump(2) + "\n");
+  write_atomically(o.out + "/results.json", dump_json(result, 2) + "\n");
   if (o.json) {
-    std::printf("%s\n", result.dump(2).c_str());
+    std::printf("%s\n", dump_json(result, 2).c_str());
   } else if (!o.quiet) {
     for (const auto& [name, value] : metrics) std::printf("  %-16s %.4f\n", name.c_str(), value);
     std::printf("next: querent predict IMAGE --weights %s --uncertainty\n", best.c_str());

@@ -13,6 +13,7 @@
 #include "data/split.h"
 #include "data/transform.h"
 #include "tensor/error.h"
+#include "tensor/json.h"
 
 namespace querent::data {
 namespace {
@@ -248,7 +249,7 @@ std::string CheckReport::json() const {
                             {"errors", count(Severity::error)},
                             {"warnings", count(Severity::warning)},
                             {"problems", list}};
-  return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return dump_json(j, 1);
 }
 
 CheckReport check_dataset(Dataset& d, const CheckOptions& o) {

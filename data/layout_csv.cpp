@@ -1,7 +1,6 @@
 // Tables: our own labels.csv, NIH ChestX-ray14 (whose header has commas inside brackets) and CheXpert.
 #include <algorithm>
 #include <map>
-#include <regex>
 #include <set>
 #include <unordered_map>
 
@@ -9,6 +8,7 @@
 #include "data/decode.h"
 #include "data/idx.h"
 #include "data/layout_readers.h"
+#include "data/pattern.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
 
@@ -95,7 +95,7 @@ void nih_cases(const Csv& csv, const Listing& l, Dataset& d) {
 }
 
 void chexpert_cases(const Csv& csv, Dataset& d) {
-  static const std::regex patient(R"(patient\d+)");
+  static const Pattern patient(R"(patient\d+)");
   const int path = csv.column({"Path"}), first = csv.column({"No Finding"}), view = csv.column({"Frontal/Lateral"});
   check(first >= 0, "{}: the column 'No Finding' is missing; use the table as CheXpert publishes it", csv.path);
   const fs::path folder = fs::path(csv.path).parent_path();
@@ -107,8 +107,8 @@ void chexpert_cases(const Csv& csv, Dataset& d) {
     std::error_code error;
     c.image = (folder / p).string();
     if (!fs::exists(c.image, error) && slash != p.npos) c.image = (folder / p.substr(slash + 1)).string();
-    std::smatch m;
-    if (std::regex_search(p, m, patient)) c.patient = m.str();
+    const auto m = patient.find(p);
+    if (!m.empty()) c.patient = m[0];
     if (view >= 0) c.extra["view"] = row[static_cast<size_t>(view)];
     for (size_t i = static_cast<size_t>(first); i < row.size(); ++i) {
       if (number(row[i]) == 1.0) c.label += (c.label.empty() ? "" : "|") + csv.header[i];

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <regex>
 #include <sstream>
 
 #include "data/decode.h"
 #include "data/layout_readers.h"
+#include "data/pattern.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
 
@@ -66,7 +66,7 @@ void read_normal_text(const std::string& path, std::map<std::string, Facts>& fac
 }  // namespace
 
 bool read_jsrt(const Listing& l, const Layout& layout, Dataset& d) {
-  static const std::regex name(R"(^JPC([LN])N\d{3}$)", std::regex::icase);
+  static const Pattern name(R"(^JPC([LN])N\d{3}$)", true);
   static const std::map<std::string, std::string> organs = {{"left lung", "lungs"},
                                                             {"right lung", "lungs"},
                                                             {"heart", "heart"},
@@ -80,7 +80,7 @@ bool read_jsrt(const Listing& l, const Layout& layout, Dataset& d) {
     const std::string stem = stem_of(file), base = lower(stem);
     if (base.starts_with("clndat")) read_nodule_text(l.full(file), facts);
     if (base.starts_with("cnndat")) read_normal_text(l.full(file), facts);
-    if (!is_image_name(file) || !std::regex_match(stem, name)) continue;
+    if (!is_image_name(file) || !name.matches(stem)) continue;
     std::string organ, fold;
     for (const std::string& part : components(file)) {
       const auto o = organs.find(lower(part));

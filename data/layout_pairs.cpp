@@ -1,10 +1,10 @@
 // images/ beside masks/, matched by name.
 #include <map>
-#include <regex>
 #include <set>
 
 #include "data/decode.h"
 #include "data/layout_readers.h"
+#include "data/pattern.h"
 #include "tensor/error.h"
 
 namespace querent::data {
@@ -15,8 +15,8 @@ const std::set<std::string> mask_folders = {"masks", "mask", "labels", "label", 
 
 // "a_mask" -> "a"
 std::string without_suffix(const std::string& stem) {
-  static const std::regex suffix(R"([_-](mask|masks|seg|label)$)", std::regex::icase);
-  return std::regex_replace(stem, suffix, "");
+  static const Pattern suffix(R"([_-](mask|masks|seg|label)$)", true);
+  return suffix.replace(stem, "");
 }
 struct Place {
   std::string parent, below;  // what comes before and after the folder that is named like `names`
@@ -35,9 +35,9 @@ Place place_of(const std::string& file, const std::set<std::string>& names) {
 }
 
 void name_tuberculosis(Case& c, const std::string& stem) {
-  static const std::regex known(R"(^(MCUCXR|CHNCXR)_\d+_([01])$)");
-  std::smatch m;
-  if (!std::regex_match(stem, m, known)) return;
+  static const Pattern known(R"(^(MCUCXR|CHNCXR)_\d+_([01])$)");
+  const auto m = known.find(stem);
+  if (m.empty()) return;
   c.label = m[2] == "1" ? "tuberculosis" : "normal";
   if (m[1] != "MCUCXR") return;
   std::error_code error;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
 #include <set>
 
 #include "data/decode.h"
 #include "data/idx.h"
 #include "data/layout_readers.h"
+#include "data/pattern.h"
 #include "tensor/error.h"
 
 namespace querent::data {
@@ -52,12 +52,11 @@ std::vector<std::string> components(const std::string& relative) { return split_
 std::string stem_of(const std::string& relative) { return fs::path(relative).stem().string(); }
 
 std::string guess_patient(const std::string& stem) {
-  static const std::regex known(
+  static const Pattern known(
       R"(^(?:(person\d+)_|(?:NORMAL2-)?(IM-\d+)-|(\d{8})_\d{3}$|((?:MCUCXR|CHNCXR)_\d+)_[01]))");
-  std::smatch m;
-  if (!std::regex_search(stem, m, known)) return "";
+  const auto m = known.find(stem);
   for (size_t i = 1; i < m.size(); ++i) {
-    if (m[i].matched) return (stem.starts_with("NORMAL2-") ? "NORMAL2-" : "") + m[i].str();
+    if (!m[i].empty()) return (stem.starts_with("NORMAL2-") ? "NORMAL2-" : "") + m[i];
   }
   return "";
 }
@@ -122,25 +121,25 @@ bool read_images(const Listing& l, const Layout&, Dataset& d) {
 }
 
 bool read_mnist(const Listing& l, const Layout&, Dataset& d) {
-  static const std::regex images_name(R"(^(.*/)?([A-Za-z0-9]+)[-.]images[-.]idx3[-.]ubyte(\.gz)?$)");
+  static const Pattern images_name(R"(^(.*/)?([A-Za-z0-9]+)[-.]images[-.]idx3[-.]ubyte(\.gz)?$)");
   for (const std::string& file : l.files) {
-    std::smatch m;
-    if (!std::regex_match(file, m, images_name)) continue;
+    const auto m = images_name.find(file);
+    if (m.empty()) continue;
     std::string labels_file;
     for (const char* end : {".gz", ""}) {
       for (const std::string& f : l.files) {
-        const bool fits = f == m[1].str() + m[2].str() + "-labels-idx1-ubyte" + end ||
-                          f == m[1].str() + m[2].str() + "-labels.idx1-ubyte" + end;
+        const bool fits = f == m[1] + m[2] + "-labels-idx1-ubyte" + end ||
+                          f == m[1] + m[2] + "-labels.idx1-ubyte" + end;
         if (fits) labels_file = f;
       }
     }
     check(!labels_file.empty(), "{}: its labels {}-labels-idx1-ubyte[.gz] are missing; put them beside it",
-          l.full(file), m[2].str());
+          l.full(file), m[2]);
     const auto images = read_idx(l.full(file)), labels = read_idx(l.full(labels_file));
     check(images->shape.size() == 3 && labels->shape.size() == 1 && images->shape[0] == labels->shape[0],
           "{}: holds {} images, {} holds {} labels; download both again", l.full(file), images->shape[0], labels_file,
           labels->shape[0]);
-    const std::string part = m[2].str();
+    const std::string part = m[2];
     for (int64_t i = 0; i < images->shape[0]; ++i) {
       Case c;
       std::string number = std::to_string(i);

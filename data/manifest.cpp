@@ -10,6 +10,7 @@
 #include "data/parallel.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 
 namespace querent::data {
 namespace fs = std::filesystem;
@@ -165,10 +166,9 @@ void hash_files(Dataset& d) {
 
 void save_manifest(Dataset& d, const fs::path& path) {
   hash_files(d);
-  std::string out = json{{"querent_manifest", 1}, {"root", d.root}, {"layout", d.layout}, {"classes", d.classes}}.dump(
-      -1, ' ', false, json::error_handler_t::replace);
+  std::string out = dump_json(json{{"querent_manifest", 1}, {"root", d.root}, {"layout", d.layout}, {"classes", d.classes}});
   out += '\n';
-  for (const Case& c : d.cases) out += to_json(d, c).dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
+  for (const Case& c : d.cases) out += dump_json(to_json(d, c)) + '\n';
   write_atomically(path, out);
 }
 
@@ -180,7 +180,7 @@ Dataset load_manifest(const fs::path& path) {
     ++number;
     if (line.empty()) continue;
     try {
-      const json j = json::parse(line);
+      const json j = parse_json(line);
       if (number == 1) {
         check(j.value("querent_manifest", 0) == 1, "{}: not a manifest of this version of Querent", path.string());
         d.root = j.at("root").get<std::string>();

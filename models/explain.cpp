@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tensor/json.h"
 #include "tensor/ledger.h"
 
 namespace querent {
@@ -76,7 +77,7 @@ std::string Explanation::listing() const {
 }
 
 std::string Explanation::json() const {
-  nlohmann::json j = {{"model", nlohmann::json::parse(model.json())},
+  nlohmann::json j = {{"model", parse_json(model.json())},
                       {"input", std::vector<int64_t>(input.begin(), input.end())},
                       {"parameters", parameters},
                       {"multiply_adds", multiply_adds},
@@ -90,7 +91,7 @@ std::string Explanation::json() const {
                            {"flops", r.flops},
                            {"bytes", r.bytes}});
   }
-  return j.dump();
+  return dump_json(j);
 }
 
 }  // namespace querent

@@ -6,6 +6,7 @@
 
 #include "models/cgan.h"
 #include "models/pix2pix.h"
+#include "tensor/json.h"
 
 namespace querent {
 namespace {
@@ -38,24 +39,24 @@ Injection injection_of(const GanOptions& o) {
 std::string GanOptions::json() const {
   nlohmann::json j;
   each_field(*this, [&](const char* name, const auto& value) { j[name] = value; });
-  return j.dump();
+  return dump_json(j);
 }
 
 GanOptions GanOptions::parse(std::string_view text_of_options) {
-  const nlohmann::json j = nlohmann::json::parse(text_of_options, nullptr, false);
+  const nlohmann::json j = parse_json(text_of_options);
   check(j.is_object() && text_of_options.size() < 10'000, "gan: not a description of a Querent GAN");
   constexpr int64_t limit = 1 << 14;  // a file may not ask for unbounded memory
   GanOptions o;
   each_field(o, [&]<class T>(const char* name, T& value) {
     const auto it = j.find(name);
-    check(it != j.end(), "gan: '{}' is missing in {}", name, j.dump());
+    check(it != j.end(), "gan: '{}' is missing in {}", name, dump_json(j));
     try {
       value = it->get<T>();
     } catch (const nlohmann::json::exception&) {
-      fail("gan: '{}' has the wrong type in {}", name, j.dump());
+      fail("gan: '{}' has the wrong type in {}", name, dump_json(j));
     }
     if constexpr (std::is_same_v<T, int64_t>)
-      check(value >= 0 && value <= limit, "gan: '{}' is out of range in {}", name, j.dump());
+      check(value >= 0 && value <= limit, "gan: '{}' is out of range in {}", name, dump_json(j));
   });
   return o;
 }

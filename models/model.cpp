@@ -6,6 +6,7 @@
 #include "models/resnet.h"
 #include "models/unet.h"
 #include "models/vgg.h"
+#include "tensor/json.h"
 #include "tensor/safetensors.h"
 
 namespace querent {
@@ -46,11 +47,11 @@ std::string vgg_name_from_timm(const std::string& name) {
 template <class T>
 T field(const json& j, const char* key) {
   const auto it = j.find(key);
-  check(it != j.end(), "architecture: '{}' is missing in {}", key, j.dump());
+  check(it != j.end(), "architecture: '{}' is missing in {}", key, dump_json(j));
   try {
     return it->get<T>();
   } catch (const json::exception&) {
-    fail("architecture: '{}' has the wrong type in {}", key, j.dump());
+    fail("architecture: '{}' has the wrong type in {}", key, dump_json(j));
   }
 }
 
@@ -59,14 +60,13 @@ T field(const json& j, const char* key) {
 std::vector<std::string> model_names() { return {"unet", "vgg16", "vgg16_bn", "resnet18"}; }
 
 std::string ModelOptions::json() const {
-  return nlohmann::json{
+  return dump_json(nlohmann::json{
       {"model", name}, {"in_channels", in_channels}, {"classes", classes}, {"width", width},          {"depth", depth},
-      {"fc", fc},      {"dropout", dropout},         {"log_var", log_var}, {"small_stem", small_stem}}
-      .dump();
+      {"fc", fc},      {"dropout", dropout},         {"log_var", log_var}, {"small_stem", small_stem}});
 }
 
 ModelOptions ModelOptions::parse(std::string_view text_of_options) {
-  const nlohmann::json j = nlohmann::json::parse(text_of_options, nullptr, false);
+  const nlohmann::json j = parse_json(text_of_options);
   check(j.is_object() && text_of_options.size() < 10'000, "architecture: not a description of a Querent model");
   ModelOptions o;
   o.name = field<std::string>(j, "model");
@@ -80,7 +80,7 @@ ModelOptions ModelOptions::parse(std::string_view text_of_options) {
   o.small_stem = field<bool>(j, "small_stem");
   constexpr int64_t limit = 1 << 14;  // a file may not ask for unbounded memory
   check(std::max({o.in_channels, o.classes, o.width, o.fc}) <= limit && o.depth <= 7 && o.dropout < 1,
-        "architecture: sizes out of range in {}", j.dump());
+        "architecture: sizes out of range in {}", dump_json(j));
   return o;
 }
 

@@ -6,6 +6,7 @@
 
 #include "data/parallel.h"
 #include "tensor/error.h"
+#include "tensor/json.h"
 
 namespace querent::al {
 namespace {
@@ -153,7 +154,7 @@ std::string to_json(const EditRecord& r) {
                   {"dy", r.rigid->dy},
                   {"zoom", r.rigid->zoom}};
   if (r.rigid_refused) j["rigid_refused"] = true;
-  return j.dump();
+  return dump_json(j);
 }
 
 EditedMask edit_mask(const EditBase& base, int64_t variant, uint64_t seed, const EditOptions& o) {
