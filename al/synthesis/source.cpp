@@ -1,0 +1,86 @@
+#include "al/synthesis/source.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "data/masks.h"
+#include "data/parallel.h"
+#include "tensor/error.h"
+
+namespace querent::al {
+namespace {
+
+constexpr double jsrt_side = 2048, jsrt_mm = 0.175;
+constexpr double margin = 1.3;  // a nodule fades out beyond the radius that is written down
+
+// Everything within `radius` of (x, y), all in fractions of the side, and at least the pixel there.
+void mark_disc(Image& region, double x, double y, double radius) {
+  const auto side = static_cast<double>(region.width);
+  const double cx = x * side - 0.5, cy = y * side - 0.5, r = std::max(margin * radius * side, 0.75);
+  const auto first = [&](double c) { return std::max<int64_t>(0, static_cast<int64_t>(c - r)); };
+  const auto last = [&](double c) { return std::min(region.width - 1, static_cast<int64_t>(c + r + 1)); };
+  for (int64_t i = first(cy); i <= last(cy); ++i) {
+    for (int64_t j = first(cx); j <= last(cx); ++j) {
+      const double dy = static_cast<double>(i) - cy, dx = static_cast<double>(j) - cx;
+      if (dx * dx + dy * dy <= r * r) region.at(i, j) = 1;
+    }
+  }
+}
+
+const std::string* value_of(const data::Case& c, const char* key) {
+  const auto it = c.extra.find(key);
+  return it == c.extra.end() || it->second.empty() ? nullptr : &it->second;
+}
+
+// An empty Image when nothing says where the disease is.
+Image disease_region(const data::Dataset& d, const data::Case& c, int64_t size) {
+  Image region(size, size);
+  if (const std::string* nodules = value_of(c, "nodules")) {
+    for (const std::string& nodule : data::split_list(*nodules, ';')) {
+      std::istringstream in(nodule);
+      double x = 0, y = 0, radius = 0;
+      in >> x >> y >> radius;
+      check(!in.fail(), "{}: nodules must be 'x y radius subtlety;...' in fractions of the side, got '{}'", c.id,
+            nodule);
+      mark_disc(region, x, y, radius);
+    }
+  }
+  const std::string *x = value_of(c, "nodule_x"), *y = value_of(c, "nodule_y"), *mm = value_of(c, "size_mm");
+  if (x && y && mm) {
+    const auto number = [](const std::string& s) { return std::strtod(s.c_str(), nullptr); };
+    mark_disc(region, number(*x) / jsrt_side, number(*y) / jsrt_side, number(*mm) / 2 / jsrt_mm / jsrt_side);
+  }
+  if (const std::string* file = value_of(c, "opacity_mask")) {
+    const std::filesystem::path path(*file);
+    const data::Mask mask =
+        data::load_mask(path.is_absolute() ? *file : (std::filesystem::path(d.root) / path).string());
+    const Image opacity = data::resize_mask(mask.image, size, size);
+    for (size_t i = 0; i < region.pixels.size(); ++i) region.pixels[i] = std::max(region.pixels[i], opacity.pixels[i]);
+  }
+  const bool any = std::any_of(region.pixels.begin(), region.pixels.end(), [](float v) { return v > 0; });
+  return any ? region : Image();
+}
+
+}  // namespace
+
+FilmSource edited_films(uint64_t seed, const EditOptions& o) {
+  return [seed, o](const EditBase& base, int64_t first, int64_t count) {
+    std::vector<SyntheticFilm> films(static_cast<size_t>(count));
+    data::parallel_for(count, [&](int64_t i) {
+      EditedMask e = edit_mask(base, first + i, seed, o);
+      films[static_cast<size_t>(i)] = {text("{}+{}", base.id, first + i), std::move(e.image), std::move(e.mask),
+                                       std::move(e.record)};
+    });
+    return films;
+  };
+}
+
+EditBase edit_base(const data::Loader& loader, int64_t index) {
+  const data::Case& c = loader.dataset().cases.at(static_cast<size_t>(index));
+  return {
+      c.id, loader.image(index), loader.mask(index), disease_region(loader.dataset(), c, loader.options().size), {}};
+}
+
+}  // namespace querent::al
