@@ -55,6 +55,7 @@ std::vector<Case> cases() {
       {"image", {{{2, 3, 5, 7}}, streams(2)}, DropoutAttrs{.p = 0.5, .site = 12345}},
       {"rows", {{{3, 5}}, streams(3)}, DropoutAttrs{.p = 0.2, .site = -1}},
       {"long", {{{1, 1031}}, streams(1)}, DropoutAttrs{.p = 0.9, .site = 7}},
+      {"several pieces", {{{2, 4131}}, streams(2)}, DropoutAttrs{.p = 0.3, .site = 1}},
       {"p = 0", {{{3, 7}}, streams(3)}, DropoutAttrs{.p = 0, .site = 7}},
       {"p = 1", {{{3, 7}}, streams(3)}, DropoutAttrs{.p = 1}, "must be in [0,1)"},
       {"a stream too few", {{{3, 7}}, streams(2)}, DropoutAttrs{}, "streams must be i64 [N,2]"},

@@ -13,26 +13,33 @@ namespace querent {
 namespace {
 
 // Copies the block of `shape` from `from` (sizes from_shape, starting at from_start) to `to`, a run of the last axis at
-// a time.
+// a time; the runs of one plane, the last two axes, lie equally far apart.
 void copy_block(const std::byte* from, const Shape& from_shape, const Shape& from_start, std::byte* to,
                 const Shape& to_shape, const Shape& to_start, const Shape& shape, size_t element) {
   if (shape.numel() == 0) return;
   const int rank = shape.rank();
-  const int64_t run = rank ? shape[-1] : 1, rows = shape.numel() / run;
-  for (int64_t r = 0; r < rows; ++r) {
-    int64_t left = r, at_from = 0, at_to = 0, from_stride = rank ? from_shape[-1] : 1,
-            to_stride = rank ? to_shape[-1] : 1;
+  if (rank == 0) return void(std::memcpy(to, from, element));
+  const int64_t run = shape[-1], rows = rank > 1 ? shape[-2] : 1, planes = shape.numel() / (run * rows);
+  // Index of the first element of a plane.
+  const auto first_of = [&](int64_t plane, const Shape& all, const Shape& start) {
+    int64_t at = start[-1], stride = all[-1];
     for (int axis = rank - 2; axis >= 0; --axis) {
-      const int64_t i = left % shape[axis];
-      left /= shape[axis];
-      at_from += (i + from_start[axis]) * from_stride;
-      at_to += (i + to_start[axis]) * to_stride;
-      from_stride *= from_shape[axis];
-      to_stride *= to_shape[axis];
+      const int64_t i = axis == rank - 2 ? 0 : plane % shape[axis];
+      if (axis < rank - 2) plane /= shape[axis];
+      at += (i + start[axis]) * stride;
+      stride *= all[axis];
     }
-    if (rank) at_from += from_start[-1], at_to += to_start[-1];
-    std::memcpy(to + static_cast<size_t>(at_to) * element, from + static_cast<size_t>(at_from) * element,
-                static_cast<size_t>(run) * element);
+    return at;
+  };
+#pragma omp parallel for schedule(static) if (shape.numel() > 16384)
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    const std::byte* source = from + static_cast<size_t>(first_of(plane, from_shape, from_start)) * element;
+    std::byte* target = to + static_cast<size_t>(first_of(plane, to_shape, to_start)) * element;
+    for (int64_t r = 0; r < rows; ++r) {
+      std::memcpy(target, source, static_cast<size_t>(run) * element);
+      source += static_cast<size_t>(from_shape[-1]) * element;
+      target += static_cast<size_t>(to_shape[-1]) * element;
+    }
   }
 }
 

@@ -178,6 +178,9 @@ std::vector<Case> cases_grad(bool max) {
       {"2x2", {{{2, 2, 3, 3}}}, PoolGradAttrs{{}, {2, 4, 6, 3}}},
       {"2x2, odd", {{{1, 2, 3, 17}}}, PoolGradAttrs{{}, {1, 5, 7, 17}}},
       {"3x3 stride 2", {{{2, 4, 4, 5}}}, PoolGradAttrs{{.kernel = 3, .stride = 2, .padding = 1}, {2, 7, 8, 5}}},
+      {"3x3 stride 2, many channels",
+       {{{1, 3, 3, 19}}},
+       PoolGradAttrs{{.kernel = 3, .stride = 2, .padding = 1}, {1, 6, 5, 19}}},
       {"overlapping", {{{1, 3, 3, 2}}}, PoolGradAttrs{{.kernel = 3, .stride = 1}, {1, 5, 5, 2}}},
       {"size", {{{1, 3, 3, 2}}}, PoolGradAttrs{{}, {1, 4, 4, 2}}, "dy must be [1,2,2,2]"},
   };
