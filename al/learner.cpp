@@ -32,7 +32,8 @@ void Learner::save_checkpoint(const std::string& path, const Optimizer& optimize
   Tensors all = optimizer.state();
   all.push_back(Tensor(params_->all().flat).named("params"));
   for (const Tensor& b : params_->buffers()) all.push_back(b);
-  write_tensors(path, all, {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}, {"identity", o.identity}});
+  write_tensors(path, all,
+                {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}, {"identity", o.identity}});
 }
 
 bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
@@ -46,7 +47,8 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
     const TensorFile file = read_tensors(o.checkpoint);
     const auto identity = file.metadata.find("identity");
     check(identity != file.metadata.end() && identity->second == o.identity,
-          "train: '{}' belongs to a training with other flags; use --force to start again or another --out", o.checkpoint);
+          "train: '{}' belongs to a training with other flags; use --force to start again or another --out",
+          o.checkpoint);
     if (file.metadata.at("key") == std::to_string(o.key) && file.metadata.at("steps") == std::to_string(o.steps)) {
       optimizer.load_state(file);
       params_->all().flat.copy_from(file.at("params"));
@@ -55,6 +57,7 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
     }
   }
   loader.set_seed(o.key);
+  TrainingStep train_on(model_, optimizer, {.samples = loss_samples});
   std::vector<int64_t> places(static_cast<size_t>(o.batch));  // in the endless stream of images: the dropout streams
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
@@ -69,9 +72,8 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
     const data::Batch batch = loader.train_batch(cases, step, o.batch);
     std::iota(places.begin(), places.end(), step * o.batch);
     optimizer.set_lr(schedule.rate(step));
-    const double value = train_step(model_, optimizer, batch.x, model_.segments ? batch.mask_labels() : batch.label,
-                                    make_streams(o.key, places, 0),
-                                    {.samples = loss_samples});
+    const double value =
+        train_on(batch.x, model_.segments ? batch.mask_labels() : batch.label, make_streams(o.key, places, 0));
     hooks.step(step + 1, value);
   }
   return true;

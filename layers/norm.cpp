@@ -17,8 +17,7 @@ Tensor BatchNorm2d::operator()(const Tensor& x, const Pass& pass) const {
         "batch_norm: '{}' sees one value per channel (x={}) and cannot be trained on it; use a larger batch or image",
         weight.name(), x);
   const NormResult r = batch_norm_train(x, weight, bias);
-  update_running_stats(running_mean, running_var, r.mean, r.var, {.momentum = momentum, .count = count});
-  if (batches.has_data()) ++*batches.data<int64_t>();
+  update_running_stats(running_mean, running_var, r.mean, r.var, {.momentum = momentum, .count = count}, batches);
   return r.y;
 }
 

@@ -30,9 +30,7 @@ void Optimizer::update(const Tensor& p, const Tensor& g, int64_t offset, const T
   adam_update(p, g, m, moment2_.batch(offset, p.numel()), hyper, {.decoupled = options_.kind == OptimOptions::adamw});
 }
 
-void Optimizer::step(const Gradients& g) {
-  check(g.flat.numel() == set_.total, "optimizer: the gradients have {} elements, the parameters {}; use the same set",
-        g.flat.numel(), set_.total);
+Tensor Optimizer::advance() {
   ++steps_;
   const auto t = static_cast<double>(steps_);
   const auto& o = options_;
@@ -45,8 +43,12 @@ void Optimizer::step(const Gradients& g) {
                                                                o.weight_decay,
                                                                1 - std::pow(o.beta1, t),
                                                                1 - std::pow(o.beta2, t)};
-  const Tensor hyper =
-      Tensor::from(std::span<const double>(values), {static_cast<int64_t>(values.size())}, moment1_.dtype());
+  return Tensor::from(std::span<const double>(values), {static_cast<int64_t>(values.size())}, moment1_.dtype());
+}
+
+void Optimizer::apply(const Gradients& g, const Tensor& hyper) {
+  check(g.flat.numel() == set_.total, "optimizer: the gradients have {} elements, the parameters {}; use the same set",
+        g.flat.numel(), set_.total);
   if (set_.flat) return update(set_.flat, g.flat, 0, hyper);
   for (size_t i = 0; i < set_.tensors.size(); ++i) {  // parameters that are not neighbours in the arena
     const Tensor& p = set_.tensors[i];

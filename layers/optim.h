@@ -21,7 +21,11 @@ class Optimizer {
  public:
   Optimizer(ParamSet set, const OptimOptions& options);
   // One step along -gradient at the current rate. `g` must come from backward() with the same set.
-  void step(const Gradients& g);
+  void step(const Gradients& g) { apply(g, advance()); }
+  // The same in two halves, for a captured step: advance() counts the step and makes what varies from one to the next
+  // (rate, bias corrections) a tensor, which is an input of the Program; apply() is ops alone.
+  Tensor advance();
+  void apply(const Gradients& g, const Tensor& hyper);
   void set_lr(double lr) { options_.lr = lr; }
   double lr() const { return options_.lr; }
   int64_t steps() const { return steps_; }

@@ -33,42 +33,66 @@ Tensor binary_weights(const Tensor& target, const Tensor& class_weights) {
   return Tensor::from(std::span<const float>(out), target.shape(), target.dtype());
 }
 
-Tensor cross_entropy_term(const Output& out, const Tensor& labels, const Tensor& target, const Tensor& streams,
-                          const TaskLoss& o) {
-  const int64_t classes = out.logits.dim(-1), rows = labels.numel();
+Tensor cross_entropy_term(const Output& out, const Targets& t, const Tensor& streams, const TaskLoss& o) {
+  const int64_t classes = out.logits.dim(-1), rows = t.labels.numel();
   if (out.log_var)
-    return sampled_cross_entropy(out.logits, out.log_var, labels, streams, {.samples = o.samples, .site = 1});
-  if (classes == 1) return bce_with_logits(out.logits, target, binary_weights(target, o.class_weights));
-  return cross_entropy(reshape(out.logits, {rows, classes}), labels.reshaped({rows}), o.class_weights);
+    return sampled_cross_entropy(out.logits, out.log_var, t.labels, streams, {.samples = o.samples, .site = 1});
+  if (classes == 1) return bce_with_logits(out.logits, t.one_hot, t.weights);
+  return cross_entropy(reshape(out.logits, {rows, classes}), t.labels.reshaped({rows}), o.class_weights);
+}
+
+// Everything of a step but what is made on the host; it can be captured.
+Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const Tensor& x, const Targets& targets,
+                               const Tensor& streams, const Tensor& hyper, const TaskLoss& o) {
+  Tape tape;
+  const Tensor loss = task_loss(model, model.forward(x, {Pass::train, streams}), targets, streams, o);
+  require_finite(loss, "training: the loss is {}; lower the learning rate or check the images for non-finite values");
+  optimizer.apply(tape.backward(loss, optimizer.params()), hyper);
+  return loss;
 }
 
 }  // namespace
 
-Tensor task_loss(const Model& model, const Output& out, const Tensor& labels, const Tensor& streams,
+Targets make_targets(const Model& model, const Tensor& labels, DType dtype, const TaskLoss& o) {
+  check(labels && labels.dtype() == DType::i64, "loss: {} needs i64 labels, got {}", model.options.name, labels);
+  const int64_t classes = model.options.classes;
+  Targets t{labels, {}, {}};
+  if (classes == 1 || (model.segments && o.dice)) t.one_hot = one_hot(labels, classes, dtype);
+  if (classes == 1) t.weights = binary_weights(t.one_hot, o.class_weights);
+  return t;
+}
+
+Tensor task_loss(const Model& model, const Output& out, const Targets& targets, const Tensor& streams,
                  const TaskLoss& o) {
   Shape expected;
   for (int i = 0; i + 1 < out.logits.rank(); ++i) expected.push_back(out.logits.dim(i));
-  check(labels && labels.dtype() == DType::i64 && labels.shape() == expected, "loss: {} needs labels i64{}, got {}",
-        model.options.name, expected, labels);
+  check(targets.labels.shape() == expected, "loss: {} needs labels i64{}, got {}", model.options.name, expected,
+        targets.labels);
   check(!out.log_var || streams, "loss: a model with a log-variance head needs random streams; see make_streams()");
-  const int64_t classes = out.logits.dim(-1);
-  const bool dice = model.segments && o.dice;
-  const Tensor target = classes == 1 || dice ? one_hot(labels, classes, out.logits.dtype()) : Tensor{};
-  const Tensor loss = cross_entropy_term(out, labels, target, streams, o);
-  if (!dice) return loss;
-  return add(loss, soft_dice_loss(classes == 1 ? sigmoid(out.logits) : softmax(out.logits), target));
+  const Tensor loss = cross_entropy_term(out, targets, streams, o);
+  if (!model.segments || !o.dice) return loss;
+  return add(loss,
+             soft_dice_loss(out.logits.dim(-1) == 1 ? sigmoid(out.logits) : softmax(out.logits), targets.one_hot));
 }
 
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
                   const Tensor& streams, const TaskLoss& o) {
-  Tape tape;
-  const Output out = model.forward(x, {Pass::train, streams});
-  const Tensor loss = task_loss(model, out, labels, streams, o);
-  const double value = loss.item();
-  check(std::isfinite(value),
-        "training: the loss is {}; lower the learning rate or check the images for non-finite values", value);
-  optimizer.step(tape.backward(loss, optimizer.params()));
-  return value;
+  const Targets targets = make_targets(model, labels, x.dtype(), o);
+  return forward_backward_update(model, optimizer, x, targets, streams, optimizer.advance(), o).item();
+}
+
+double TrainingStep::operator()(const Tensor& x, const Tensor& labels, const Tensor& streams) {
+  const Targets t = make_targets(model_, labels, x.dtype(), loss_);
+  const Tensors inputs = {x, t.labels, t.one_hot, t.weights, streams, optimizer_.advance()};
+  if (program_ && shape_ == x.shape()) return (*program_)(inputs)[0].item();
+  shape_ = x.shape();
+  program_.reset();  // its memory first
+  program_ = Program::capture(
+      [&](Inputs in) {
+        return Tensors{forward_backward_update(model_, optimizer_, in[0], {in[1], in[2], in[3]}, in[4], in[5], loss_)};
+      },
+      inputs);
+  return program_->results()[0].item();
 }
 
 }  // namespace querent

@@ -1,7 +1,10 @@
 // The loss of a task and one optimizer step: the same few lines for every network.
 #pragma once
+#include <optional>
+
 #include "layers/optim.h"
 #include "models/model.h"
+#include "tensor/program.h"
 
 namespace querent {
 
@@ -11,15 +14,44 @@ struct TaskLoss {
   Tensor class_weights = {};  // f32 [C]; none: 1. For C = 1 the two weights of background and foreground
 };
 
-// Mean loss of a batch, a scalar. labels i64: [N] for classifiers, [N,H,W] for segmenters; classes 0..C-1, or 0/1 when
-// C = 1. Cross-entropy (C = 1: with sigmoid); with a log-variance head the sampled cross-entropy of Kendall and Gal,
-// equation 12, whose noise comes from `streams` i64 [N,2].
-Tensor task_loss(const Model& model, const Output& out, const Tensor& labels, const Tensor& streams = {},
+// What the network is to say, made from the labels before the step: i64 [N] for classifiers, [N,H,W] for segmenters;
+// classes 0..C-1, or 0/1 when C = 1. `dtype` is that of the network.
+struct Targets {
+  Tensor labels;   // as given
+  Tensor one_hot;  // [*,C], where the loss compares probabilities; else none
+  Tensor weights;  // of each element, for a binary task with class weights; else none
+};
+Targets make_targets(const Model& model, const Tensor& labels, DType dtype, const TaskLoss& o = {});
+
+// Mean loss of a batch, a scalar. Cross-entropy (C = 1: with sigmoid); with a log-variance head the sampled
+// cross-entropy of Kendall and Gal, equation 12, whose noise comes from `streams` i64 [N,2].
+Tensor task_loss(const Model& model, const Output& out, const Targets& targets, const Tensor& streams = {},
                  const TaskLoss& o = {});
+inline Tensor task_loss(const Model& model, const Output& out, const Tensor& labels, const Tensor& streams = {},
+                        const TaskLoss& o = {}) {
+  return task_loss(model, out, make_targets(model, labels, out.logits.dtype(), o), streams, o);
+}
 
 // Forward in Pass::train, backward to the optimizer's parameters, one step. Returns the loss before the step; a
 // non-finite loss is an Error and leaves the parameters untouched.
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
                   const Tensor& streams, const TaskLoss& o = {});
+
+// train_step as a Program: the first batch of a shape is run and captured, all others of that shape are replayed, with
+// the same bits. Lives no longer than the model and the optimizer.
+class TrainingStep {
+ public:
+  TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss = {})
+      : model_(model), optimizer_(optimizer), loss_(loss) {}
+  double operator()(const Tensor& x, const Tensor& labels, const Tensor& streams);
+  const Program* program() const { return program_ ? &*program_ : nullptr; }  // none before the first step
+
+ private:
+  Model model_;
+  Optimizer& optimizer_;
+  TaskLoss loss_;
+  Shape shape_;  // of x in the captured step
+  std::optional<Program> program_;
+};
 
 }  // namespace querent

@@ -9,7 +9,7 @@ extern const Op conv2d_op, conv2d_grad_input_op, conv2d_grad_weight_op;
 extern const Op conv_transpose2d_op;
 extern const Op pad_op, crop_op;
 extern const Op concat_op;
-extern const Op cast_op;
+extern const Op cast_op, assign_op;
 extern const Op max_pool2d_op, max_pool2d_grad_op, avg_pool2d_op, avg_pool2d_grad_op;
 extern const Op adaptive_avg_pool2d_op, adaptive_avg_pool2d_grad_op;
 extern const Op upsample_nearest_op, upsample_nearest_grad_op;
@@ -39,7 +39,7 @@ static const Op* const all_ops[] = {
     &conv_transpose2d_op,
     &pad_op, &crop_op,
     &concat_op,
-    &cast_op,
+    &cast_op, &assign_op,
     &max_pool2d_op, &max_pool2d_grad_op, &avg_pool2d_op, &avg_pool2d_grad_op,
     &adaptive_avg_pool2d_op, &adaptive_avg_pool2d_grad_op,
     &upsample_nearest_op, &upsample_nearest_grad_op,

@@ -36,6 +36,7 @@ Tensor concat(const Tensors& parts, int64_t axis = -1);
 Tensor reshape(const Tensor& x, const Shape& shape);  // recorded; one -1 is not allowed: say the size
 // ---- copy.cpp
 Tensor cast(const Tensor& x, DType to);
+void assign(const Tensor& into, const Tensor& x);  // into = x, in place
 // ---- batch_norm.cpp, running_stats.cpp, instance_norm.cpp.  x is [N,H,W,C] or [N,C]; gamma, beta [C]
 struct NormResult {
   Tensor y, mean, var;  // var is the biased variance; [C] for batch norm, [N,C] for instance norm
@@ -45,9 +46,10 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                        const NormAttrs& a = {});
 NormResult instance_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                          const NormAttrs& a = {});  // gamma, beta may be none
-// running = (1-momentum)*running + momentum*batch, with the unbiased batch variance (count/(count-1)); in place
+// running = (1-momentum)*running + momentum*batch, with the unbiased batch variance (count/(count-1)); in place;
+// `batches` i64 [], when given, is counted up
 void update_running_stats(const Tensor& running_mean, const Tensor& running_var, const Tensor& mean, const Tensor& var,
-                          const RunningStatsAttrs& a);
+                          const RunningStatsAttrs& a, const Tensor& batches = {});
 // ---- dropout.cpp
 // y = x * keep / (1-p). streams i64 [N,2] = (key, counter) of each row of axis 0: bits depend on the row's stream, the
 // site and the element alone, never on the batch.

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "tensor/ledger.h"
+#include "tensor/program.h"
 #include "tensor/tape.h"
 
 namespace querent {
@@ -25,6 +26,7 @@ KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out) {
 }  // namespace
 
 Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
+  const HostAccess kernels_may(true);
   // 1. Check the arguments and infer the results.
   check_arguments(op, in);
   const std::vector<TensorSpec> specs = op.infer(in, attrs);
@@ -38,6 +40,7 @@ Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
   if (kind != KernelKind::none) (kind == KernelKind::cpu ? op.kernel.cpu : op.kernel.ref)({in, out, attrs});
   // 5. Record.
   if (Ledger* ledger = Ledger::current()) ledger->add({&op, attrs, in, out, kind});
+  Program::record(op, attrs, in, out, kind);
   if (Tape* tape = Tape::current()) tape->add({&op, attrs, std::move(in), out, kind});
   return out;
 }

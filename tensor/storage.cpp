@@ -38,37 +38,61 @@ size_t rounded(size_t bytes) {
   return (bytes + grain - 1) / grain * grain;
 }
 
-std::byte* take(size_t capacity) {
+// A free block for `capacity`, which becomes its real one.
+std::byte* take(size_t& capacity) {
   Pool& p = pool();
   const std::lock_guard lock(p.mutex);
   // A block up to a quarter larger than asked serves too; the pool stays small when shapes vary.
   const auto it = p.free.lower_bound(capacity);
   if (it != p.free.end() && it->first <= capacity + capacity / 4) {
     std::byte* block = it->second;
+    capacity = it->first;
     p.free.erase(it);
     return block;
   }
   return nullptr;
 }
 
+// Large blocks are mapped, so that giving one back really gives it back, and lie on huge pages.
 std::byte* fresh(size_t capacity) {
-  const size_t align = capacity >= huge_page ? huge_page : 64;
-  void* block = std::aligned_alloc(align, capacity);
+  void* block = nullptr;
+  if (capacity < huge_page) {
+    block = std::aligned_alloc(64, capacity);
+  } else if (void* const map =
+                 mmap(nullptr, capacity + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+             map != MAP_FAILED) {
+    const auto start = reinterpret_cast<uintptr_t>(map), first = (start + huge_page - 1) / huge_page * huge_page;
+    if (first > start) munmap(map, first - start);
+    if (start + huge_page > first) munmap(reinterpret_cast<void*>(first + capacity), start + huge_page - first);
+    block = reinterpret_cast<void*>(first);
+    madvise(block, capacity, MADV_HUGEPAGE);
+  }
   check(block != nullptr, "memory: cannot get {} MiB; use a smaller batch or image size", capacity >> 20);
-  if (capacity >= huge_page) madvise(block, capacity, MADV_HUGEPAGE);
   return static_cast<std::byte*>(block);
+}
+void give_back(std::byte* block, size_t capacity) {
+  if (capacity < huge_page)
+    std::free(block);
+  else
+    munmap(block, capacity);
 }
 
 }  // namespace
 
-std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
+std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) { return make(bytes, device, false); }
+std::shared_ptr<Storage> Storage::allocate_apart(size_t bytes, Device device) { return make(bytes, device, true); }
+
+std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart) {
   check(device.kind == Device::Kind::cpu, "memory: device {} is not available in this build", device);
+  static std::atomic<uint64_t> count{0};
   std::shared_ptr<Storage> s(new Storage);
+  s->id_ = ++count;
   s->bytes_ = bytes;
   s->device_ = device;
   s->guarded_ = memory_debug;
+  s->apart_ = apart;
   s->capacity_ = rounded(bytes + (s->guarded_ ? 2 * guard_bytes : 0) + (bytes == 0));
-  std::byte* block = s->guarded_ ? nullptr : take(s->capacity_);
+  std::byte* block = s->guarded_ || apart ? nullptr : take(s->capacity_);
   const bool is_new = block == nullptr;
   if (is_new) block = fresh(s->capacity_);
   if (s->guarded_) {
@@ -101,9 +125,9 @@ Storage::~Storage() {
   Pool& p = pool();
   const std::lock_guard lock(p.mutex);
   p.stats.live -= bytes_;
-  if (guarded_) {
+  if (guarded_ || apart_) {
     p.stats.held -= capacity_;
-    std::free(block);
+    give_back(block, capacity_);
   } else {
     p.free.emplace(capacity_, block);
   }
@@ -118,6 +142,15 @@ void reset_memory_peak() {
   Pool& p = pool();
   const std::lock_guard lock(p.mutex);
   p.stats.peak = p.stats.live;
+}
+void release_free_memory() {
+  Pool& p = pool();
+  const std::lock_guard lock(p.mutex);
+  for (const auto& [capacity, block] : p.free) {
+    p.stats.held -= capacity;
+    give_back(block, capacity);
+  }
+  p.free.clear();
 }
 void set_memory_debug(bool on) { memory_debug = on; }
 size_t guard_violations() { return violations; }

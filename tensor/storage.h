@@ -2,6 +2,7 @@
 // so a training loop soon allocates and faults nothing.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "tensor/device.h"
@@ -11,6 +12,8 @@ namespace querent {
 class Storage {
  public:
   static std::shared_ptr<Storage> allocate(size_t bytes, Device device);
+  // Not from the pool and not left to it: goes back to the system when freed. For the arena of a Program.
+  static std::shared_ptr<Storage> allocate_apart(size_t bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -18,13 +21,16 @@ class Storage {
   std::byte* data() const { return data_; }
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
+  uint64_t id() const { return id_; }  // grows with every allocation
 
  private:
   Storage() = default;
+  static std::shared_ptr<Storage> make(size_t bytes, Device device, bool apart);
   std::byte* data_ = nullptr;
   size_t bytes_ = 0, capacity_ = 0;
+  uint64_t id_ = 0;
   Device device_;
-  bool guarded_ = false;
+  bool guarded_ = false, apart_ = false;
 };
 
 struct MemoryStats {
@@ -33,6 +39,7 @@ struct MemoryStats {
 };
 MemoryStats memory_stats();
 void reset_memory_peak();
+void release_free_memory();  // gives the pool's unused blocks back to the system
 
 // For tests: fill each new block with 0xff (NaN for floats) and put guard bytes round it, checked when it is freed.
 void set_memory_debug(bool on);

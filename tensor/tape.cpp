@@ -100,7 +100,7 @@ Gradients Tape::backward(const Tensor& loss, const ParamSet& wanted) {
   const DType dtype = wanted.tensors.empty() ? DType::f32 : wanted.tensors[0].dtype();
   Gradients g{wanted, Tensor::zeros({wanted.total}, dtype)};
   for (size_t i = 0; i < dp.size(); ++i) {
-    if (dp[i]) g[wanted.tensors[i]].copy_from(dp[i]);
+    if (dp[i]) assign(g[wanted.tensors[i]], dp[i]);
   }
   return g;
 }

@@ -9,6 +9,11 @@ namespace querent {
 namespace {
 
 thread_local bool dry_run = false;
+thread_local bool host_access = true;
+
+void check_host_access(const char* what, const Tensor& t) {
+  check(host_access, "program: {} of {} inside a captured step; make it an op, or an input or result of the step", what, t);
+}
 
 uint64_t next_id() {
   static std::atomic<uint64_t> counter{0};
@@ -32,6 +37,9 @@ Tensor from_values(std::span<const From> values, Shape shape, DType dtype) {
 }
 
 }  // namespace
+
+HostAccess::HostAccess(bool allowed) : before_(host_access) { host_access = allowed; }
+HostAccess::~HostAccess() { host_access = before_; }
 
 DryRun::DryRun() : before_(dry_run) { dry_run = true; }
 DryRun::~DryRun() { dry_run = before_; }
@@ -99,6 +107,7 @@ Tensor Tensor::to(Device device) const {
   return *this;
 }
 std::vector<float> Tensor::host() const {
+  check_host_access("host()", *this);
   std::vector<float> v(static_cast<size_t>(numel()));
   visit_dtype(dtype(), [&]<class T>() {
     const T* p = data<T>();
@@ -107,6 +116,7 @@ std::vector<float> Tensor::host() const {
   return v;
 }
 std::vector<double> Tensor::host_f64() const {
+  check_host_access("host()", *this);
   std::vector<double> v(static_cast<size_t>(numel()));
   visit_dtype(dtype(), [&]<class T>() {
     const T* p = data<T>();
@@ -130,6 +140,7 @@ Tensor Tensor::cast(DType to) const {
   return t;
 }
 void Tensor::copy_from(const Tensor& source) const {
+  check_host_access("copy_from()", *this);
   check(source.shape() == shape() && source.dtype() == dtype(), "copy: {} cannot take the values of {}", *this, source);
   if (has_data()) std::memmove(raw(), source.raw(), bytes());
 }

@@ -66,6 +66,8 @@ class Tensor {
   Tensor husk() const;  // same identity, shape and dtype, no bytes: what a tape keeps of data no gradient reads
   void rebind(std::shared_ptr<Storage> storage, size_t byte_offset) const;  // move all handles to other bytes (Params)
   static Tensor on(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape, DType dtype);
+  const std::shared_ptr<Storage>& storage() const { return body_->storage; }
+  size_t byte_offset() const { return body_->offset; }  // of the first element in the storage
 
  private:
   struct Body {
@@ -87,6 +89,19 @@ using Inputs = std::span<const Tensor>;
 
 // "'conv1.weight' f32[64,7,7,3]", "f32[2,3]" or "none": for error messages.
 std::ostream& operator<<(std::ostream& os, const Tensor& t);
+
+// Whether this thread may read and overwrite values outside of ops: host(), item(), copy_from(). Forbidden inside a
+// captured step (program.h), whose replay would not do it again.
+class HostAccess {
+ public:
+  explicit HostAccess(bool allowed);
+  ~HostAccess();
+  HostAccess(const HostAccess&) = delete;
+  HostAccess& operator=(const HostAccess&) = delete;
+
+ private:
+  bool before_;
+};
 
 // While one lives, tensors of this thread get no bytes and ops compute nothing: shapes, costs and records only.
 class DryRun {

@@ -1,6 +1,8 @@
 // cast: the same values in another element type. bf16 rounds to nearest, ties to even; integers cut towards zero.
+// assign: into = x, in place. How a gradient gets its place in the flat buffer of all gradients.
 #include "tensor/kernels.h"
 #include "tensor/ops.h"
+#include "tensor/ops/checks.h"
 #include "tensor/run.h"
 
 namespace querent {
@@ -37,8 +39,33 @@ std::vector<Case> cases() {
   };
 }
 
+std::vector<TensorSpec> infer_assign(Inputs in, const Attrs&) {
+  check_same_shape("assign", "x", in[1], "into", in[0]);
+  return {};
+}
+Cost cost_assign(Inputs in, const Attrs&) { return {0, 2.0 * static_cast<double>(in[0].bytes())}; }
+void ref_assign(const Call& c) { c.in[0].copy_from(c.in[1]); }
+std::vector<Case> cases_assign() {
+  return {
+      {"rows", {{{3, 5}}, {{3, 5}}}, {}},
+      {"scalar", {{Shape{}}, {Shape{}}}, {}},
+      {"long", {{{1031}}, {{1031}}}, {}},
+      {"shapes", {{{3, 5}}, {{5}}}, {}, "x must have the shape of into"},
+  };
+}
+
 }  // namespace
 
+extern constinit const Op assign_op{.name = "assign",
+                                    .formula = "into = x; in place",
+                                    .inputs = {{"into", "[*]", Arg::mutated}, {"x", "[*]", Arg::constant}},
+                                    .outputs = {},
+                                    .infer = infer_assign,
+                                    .cost = cost_assign,
+                                    .grad = no_gradient,
+                                    .keep = {},
+                                    .kernel = {.ref = ref_assign, .cpu = nullptr, .cuda = cuda::assign},
+                                    .cases = cases_assign};
 extern constinit const Op cast_op{.name = "cast",
                                   .formula = "y = x in another element type",
                                   .inputs = {{"x", "[*]"}},
@@ -50,6 +77,7 @@ extern constinit const Op cast_op{.name = "cast",
                                   .kernel = {.ref = ref, .cpu = nullptr, .cuda = cuda::cast},
                                   .cases = cases};
 
+void assign(const Tensor& into, const Tensor& x) { run(assign_op, {into, x}); }
 Tensor cast(const Tensor& x, DType to) { return run(cast_op, {x}, CastAttrs{static_cast<int64_t>(to)})[0]; }
 
 }  // namespace querent

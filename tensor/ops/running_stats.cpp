@@ -1,6 +1,7 @@
 // update_running_stats, in place:
 //   running_mean = (1-q) running_mean + q mean
 //   running_var  = (1-q) running_var  + q var n/(n-1)        q = momentum, n = count
+//   batches += 1, the count of batches that PyTorch keeps beside them (optional)
 // All [C]. The batch variance comes in biased and goes into the average unbiased, as PyTorch does it: an estimate for
 // the population, not for the batch.
 #include "tensor/kernels.h"
@@ -20,6 +21,8 @@ std::vector<TensorSpec> infer(Inputs in, const Attrs& attrs) {
           "update_running_stats: {} must be [C] like running_mean; running_mean={} {}={}", names[i], in[0], names[i],
           in[i]);
   }
+  check(!in[4] || (in[4].dtype() == DType::i64 && in[4].rank() == 0),
+        "update_running_stats: batches must be one i64, got {}", in[4]);
   check(a.count >= 2, "update_running_stats: the unbiased variance needs at least 2 values per channel, count={}",
         a.count);
   check(a.momentum >= 0 && a.momentum <= 1, "update_running_stats: momentum must be in [0,1], got {}", a.momentum);
@@ -44,6 +47,7 @@ void ref(const Call& c) {
       blend(running_var[k], static_cast<double>(var[k]) * unbias);
     }
   });
+  if (c.in[4]) ++*c.in[4].data<int64_t>();
 }
 
 std::vector<Case> cases() {
@@ -51,13 +55,15 @@ std::vector<Case> cases() {
     return RunningStatsAttrs{.momentum = momentum, .count = count};
   };
   const auto var = [](int64_t c) { return Sample{{c}, Sample::uniform, 1.0, 0.5}; };
+  const Sample none{{}, Sample::none}, batches{{}, Sample::index, 9};
   return {
-      {"default momentum", {{{7}}, var(7), {{7}}, var(7)}, with(0.1, 30)},
-      {"two values", {{{1}}, var(1), {{1}}, var(1)}, with(0.5, 2)},
-      {"many channels", {{{131}}, var(131), {{131}}, var(131)}, with(1, 1000)},
-      {"C", {{{7}}, var(7), {{6}}, var(7)}, with(0.1, 30), "mean must be [C] like running_mean"},
-      {"count", {{{7}}, var(7), {{7}}, var(7)}, with(0.1, 1), "at least 2 values per channel"},
-      {"momentum", {{{7}}, var(7), {{7}}, var(7)}, with(1.5, 30), "momentum must be in [0,1]"},
+      {"default momentum", {{{7}}, var(7), {{7}}, var(7), none}, with(0.1, 30)},
+      {"two values", {{{1}}, var(1), {{1}}, var(1), batches}, with(0.5, 2)},
+      {"many channels", {{{131}}, var(131), {{131}}, var(131), batches}, with(1, 1000)},
+      {"C", {{{7}}, var(7), {{6}}, var(7), none}, with(0.1, 30), "mean must be [C] like running_mean"},
+      {"count", {{{7}}, var(7), {{7}}, var(7), none}, with(0.1, 1), "at least 2 values per channel"},
+      {"momentum", {{{7}}, var(7), {{7}}, var(7), none}, with(1.5, 30), "momentum must be in [0,1]"},
+      {"batches", {{{7}}, var(7), {{7}}, var(7), {{2}, Sample::index, 9}}, with(0.1, 30), "batches must be one i64"},
   };
 }
 
@@ -69,7 +75,8 @@ extern constinit const Op update_running_stats_op{
     .inputs = {{"running_mean", "[C]", Arg::mutated},
                {"running_var", "[C]", Arg::mutated},
                {"mean", "[C]", Arg::constant},
-               {"var", "[C]", Arg::constant}},
+               {"var", "[C]", Arg::constant},
+               {"batches", "[]", Arg::mutated | Arg::optional}},
     .outputs = {},
     .infer = infer,
     .cost = cost,
@@ -79,8 +86,8 @@ extern constinit const Op update_running_stats_op{
     .cases = cases};
 
 void update_running_stats(const Tensor& running_mean, const Tensor& running_var, const Tensor& mean, const Tensor& var,
-                          const RunningStatsAttrs& a) {
-  run(update_running_stats_op, {running_mean, running_var, mean, var}, a);
+                          const RunningStatsAttrs& a, const Tensor& batches) {
+  run(update_running_stats_op, {running_mean, running_var, mean, var, batches}, a);
 }
 
 }  // namespace querent

@@ -1,0 +1,251 @@
+#include "tensor/program.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "tensor/capture.h"
+#include "tensor/tape.h"
+
+namespace querent {
+
+extern const Op assign_op;
+
+namespace {
+
+thread_local Capture* current_capture = nullptr;
+
+constexpr size_t alignment = 64;
+
+Kernel* kernel_of(const Op& op, KernelKind kind) {
+  return kind == KernelKind::cpu ? op.kernel.cpu : kind == KernelKind::cuda ? op.kernel.cuda : op.kernel.ref;
+}
+
+// First and last record that touch what lies in a place of its own.
+struct Lifetime {
+  uint64_t storage;
+  size_t bytes, first, last;
+};
+
+std::vector<Lifetime> lifetimes(const Capture& c) {
+  std::map<uint64_t, Lifetime> all;
+  const auto touch = [&](const Value& v, size_t when) {
+    if (!v.tensor || !c.is_made(v)) return;
+    const Capture::Place p = c.resolve(v.storage, 0);
+    if (p.outside) return;
+    const auto [it, is_new] = all.try_emplace(p.storage, Lifetime{p.storage, c.made.at(p.storage), when, when});
+    it->second.last = std::max(it->second.last, when);
+  };
+  for (size_t i = 0; i < c.records.size(); ++i) {
+    if (c.records[i].dropped) continue;
+    for (const Value& v : c.records[i].in) touch(v, i);
+    for (const Value& v : c.records[i].out) touch(v, i);
+  }
+  for (const Value& v : c.results) touch(v, c.records.size());
+  for (const Capture::Guard& g : c.guards) touch(g.value, g.record);
+  std::vector<Lifetime> list;
+  for (const auto& [storage, life] : all) list.push_back(life);
+  return list;
+}
+
+struct Layout {
+  std::map<uint64_t, size_t> offsets;
+  size_t total = 0;
+};
+
+// Offsets in one arena for values in the given order, each at the lowest place that is free for its whole lifetime.
+Layout lay_out(const std::vector<Lifetime>& values) {
+  struct Slot {
+    size_t begin, end, first, last;
+  };
+  std::vector<Slot> taken;  // in the order of their beginnings
+  Layout l;
+  for (const Lifetime& v : values) {
+    const size_t bytes = (v.bytes + alignment - 1) / alignment * alignment;
+    size_t at = 0;
+    for (const Slot& s : taken) {
+      if (s.last < v.first || s.first > v.last) continue;
+      if (at + bytes <= s.begin) break;
+      at = std::max(at, s.end);
+    }
+    const Slot slot{at, at + bytes, v.first, v.last};
+    const auto before = [](const Slot& x, const Slot& y) { return x.begin < y.begin; };
+    taken.insert(std::upper_bound(taken.begin(), taken.end(), slot, before), slot);
+    l.offsets[v.storage] = at;
+    l.total = std::max(l.total, at + bytes);
+  }
+  return l;
+}
+
+// The best of a few orders: large first, long-lived first, and as they are made. None is best for every network.
+Layout best_layout(std::vector<Lifetime> values) {
+  const auto time = [](const Lifetime& v) { return v.last - v.first + 1; };
+  const std::function<bool(const Lifetime&, const Lifetime&)> orders[] = {
+      [](const Lifetime& a, const Lifetime& b) { return a.bytes > b.bytes; },
+      [&](const Lifetime& a, const Lifetime& b) { return a.bytes * time(a) > b.bytes * time(b); },
+      [&](const Lifetime& a, const Lifetime& b) { return time(a) > time(b); },
+      [](const Lifetime& a, const Lifetime& b) { return a.first < b.first; },
+  };
+  Layout best;
+  for (const auto& order : orders) {
+    std::stable_sort(values.begin(), values.end(), order);
+    Layout l = lay_out(values);
+    if (best.offsets.empty() || l.total < best.total) best = std::move(l);
+  }
+  return best;
+}
+
+void check_finite(double value, const std::string& message) {
+  if (!std::isfinite(value)) fail(message, value);
+}
+
+}  // namespace
+
+Value Capture::value_of(const Tensor& t) const {
+  if (!t) return {};
+  internal_check(t.has_data(), "program: {} has no bytes while a step is captured", t);
+  const uint64_t storage = t.storage()->id();
+  return {made.contains(storage) ? t.husk() : t, storage, t.byte_offset()};
+}
+
+Capture::Place Capture::resolve(uint64_t storage, size_t offset) const {
+  for (auto it = placed.find(storage); it != placed.end(); it = placed.find(storage)) {
+    if (it->second.outside) return {0, offset, it->second.outside};
+    storage = it->second.storage;
+    offset += it->second.offset;
+  }
+  return {storage, offset, {}};
+}
+
+void Program::record(const Op& op, const Attrs& attrs, Inputs in, Inputs out, KernelKind kind) {
+  Capture* const c = current_capture;
+  if (!c) return;
+  CapturedRecord r{&op, attrs, {}, {}, kind};
+  for (size_t i = 0; i < in.size(); ++i) {
+    const Value v = c->value_of(in[i]);
+    r.in.push_back(v);
+    if (!v.tensor || !op.inputs[std::min(i, op.inputs.size() - 1)].is(Arg::mutated)) continue;
+    // A buffer made by hand inside the step is made once and for all: it must be overwritten, not added to.
+    internal_check(c->is_made(v) || v.storage < c->first_storage || &op == &assign_op,
+                   "program: {} changes {}, which the step made outside of any op; make it before the step", op.name,
+                   in[i]);
+    c->mutated.insert(v.storage);
+  }
+  for (const Tensor& t : out) {
+    c->made[t.storage()->id()] = t.storage()->bytes();
+    r.out.push_back(c->value_of(t));
+  }
+  c->records.push_back(std::move(r));
+}
+
+Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tensors& example) {
+  querent::check(!current_capture, "program: a step that is being captured cannot capture another");
+  querent::check(!Tape::current(), "program: a step cannot be captured under a tape; the tape belongs inside the step");
+  Program p;
+  for (const Tensor& t : example) p.inputs_.push_back(t ? t.clone() : t);
+  Capture c;
+  c.first_storage = Tensor::empty({1}).storage()->id();
+  Tensors results;
+  {
+    const struct Reset {
+      Capture* before = nullptr;
+      ~Reset() { current_capture = before; }
+    } reset;
+    current_capture = &c;
+    const HostAccess forbidden(false);
+    results = step(p.inputs_);
+  }
+  for (const Tensor& t : results) c.results.push_back(c.value_of(t));
+  p.captured_ = c.records.size();
+  for (const Rule& rule : program_rules()) rule.apply(c);
+  const std::vector<Lifetime> values = lifetimes(c);
+  for (const Lifetime& v : values) p.value_bytes_ += v.bytes;
+  const Layout layout = best_layout(values);
+  Tensors first;  // the results of the step that was captured
+  for (const Tensor& t : results) first.push_back(t ? t.clone() : t);
+  results.clear();
+  release_free_memory();  // what the eager step used and the replays will not
+  p.arena_ = Storage::allocate_apart(layout.total, Device::cpu());
+  const auto bind = [&](const Value& v) {
+    if (!v.tensor || !c.is_made(v)) return v.tensor;
+    const Capture::Place place = c.resolve(v.storage, v.offset);
+    Tensor t = place.outside ? Tensor::on(place.outside.storage(), place.outside.byte_offset() + place.offset,
+                                          v.tensor.shape(), v.tensor.dtype())
+                             : Tensor::on(p.arena_, layout.offsets.at(place.storage) + place.offset, v.tensor.shape(),
+                                          v.tensor.dtype());
+    return t.named(v.tensor.name());
+  };
+  std::vector<size_t> step_of;  // record -> the step that it became or that follows it
+  for (const CapturedRecord& r : c.records) {
+    step_of.push_back(p.steps_.size());
+    if (r.dropped) continue;
+    Step s{r.op, r.attrs, {}, {}, r.kind, kernel_of(*r.op, r.kind)};
+    for (const Value& v : r.in) s.in.push_back(bind(v));
+    for (const Value& v : r.out) s.out.push_back(bind(v));
+    p.steps_.push_back(std::move(s));
+  }
+  step_of.push_back(p.steps_.size());
+  for (const Capture::Guard& g : c.guards) p.guards_.push_back({step_of[g.record], bind(g.value), g.message});
+  for (size_t i = 0; i < c.results.size(); ++i) {
+    p.results_.push_back(bind(c.results[i]));
+    if (first[i]) p.results_[i].copy_from(first[i]);
+  }
+  return p;
+}
+
+const Tensors& Program::operator()(const Tensors& inputs) {
+  querent::check(!current_capture && !Tape::current(),
+                 "program: a replay cannot be recorded; run the step eagerly for that");
+  querent::check(inputs.size() == inputs_.size(), "program: captured with {} inputs, got {}", inputs_.size(),
+                 inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    querent::check(static_cast<bool>(inputs[i]) == static_cast<bool>(inputs_[i]),
+                   "program: input {} must be {}, as it was captured", i, inputs_[i] ? "given" : "none");
+    if (inputs[i]) inputs_[i].copy_from(inputs[i]);
+  }
+  Ledger* const ledger = Ledger::current();
+  auto guard = guards_.begin();
+  for (size_t i = 0; i <= steps_.size(); ++i) {
+    for (; guard != guards_.end() && guard->step == i; ++guard) check_finite(guard->value.item(), guard->message);
+    if (i == steps_.size()) break;
+    const Step& s = steps_[i];
+    s.kernel({s.in, s.out, s.attrs});
+    if (ledger) ledger->add({s.op, s.attrs, s.in, s.out, s.kind});
+  }
+  return results_;
+}
+
+void Program::check() const {
+  for (const Step& s : steps_) {
+    const std::vector<TensorSpec> specs = s.op->infer(s.in, s.attrs);
+    internal_check(specs.size() == s.out.size(), "program: {} infers {} results, the record has {}", s.op->name,
+                   specs.size(), s.out.size());
+    for (size_t i = 0; i < specs.size(); ++i)
+      internal_check(specs[i].shape == s.out[i].shape() && specs[i].dtype == s.out[i].dtype(),
+                     "program: {} infers {}{}, the record has {}", s.op->name, specs[i].dtype, specs[i].shape,
+                     s.out[i]);
+  }
+}
+
+std::string Program::listing() const {
+  const NoTape no_tape;
+  Ledger ledger;
+  for (const Step& s : steps_) ledger.add({s.op, s.attrs, s.in, s.out, s.kind});
+  return ledger.listing();
+}
+Totals Program::totals() const {
+  Ledger ledger;
+  for (const Step& s : steps_) ledger.add({s.op, s.attrs, s.in, s.out, s.kind});
+  return ledger.totals();
+}
+
+void require_finite(const Tensor& value, std::string_view message) {
+  {
+    const HostAccess may(true);
+    check_finite(value.item(), std::string(message));
+  }
+  if (Capture* const c = current_capture)
+    c->guards.push_back({c->records.size(), c->value_of(value), std::string(message)});
+}
+
+}  // namespace querent

@@ -1,0 +1,192 @@
+// Capture and replay: the same bits as eager, in less memory.
+#include "tensor/program.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "models/train.h"
+#include "tensor/ops.h"
+#include "tensor/rng.h"
+#include "tensor/tape.h"
+
+TEST_SUITE_BEGIN("program_test");
+using namespace querent;
+
+namespace {
+
+Tensor vec(std::initializer_list<float> v) {
+  return Tensor::from(std::span<const float>(std::vector<float>(v)), {static_cast<int64_t>(v.size())});
+}
+Tensor noise(Shape shape, uint64_t seed) {
+  Rng rng(seed);
+  std::vector<float> v(static_cast<size_t>(shape.numel()));
+  for (float& x : v) x = static_cast<float>(rng.normal());
+  return Tensor::from(std::span<const float>(v), shape);
+}
+bool same_bits(const Tensor& a, const Tensor& b) { return std::memcmp(a.raw(), b.raw(), a.bytes()) == 0; }
+
+// Twelve steps of a model on changing batches, eager or as a Program; the weights, statistics and losses after it.
+struct Trained {
+  std::vector<double> losses;
+  Tensors state;
+  size_t records = 0, replayed = 0, arena = 0, values = 0;
+};
+Trained trained(const ModelOptions& options, int64_t size, bool captured, OptimOptions::Kind kind) {
+  Params params(Device::cpu(), 5);
+  const Model model = make_model(options, params);
+  Optimizer optimizer(params.all(), {.kind = kind, .lr = 1e-3, .weight_decay = 1e-4});
+  TrainingStep step(model, optimizer, {.samples = 3});
+  Trained t;
+  for (int64_t i = 0; i < 5; ++i) {
+    const Tensor x = noise({4, size, size, 1}, static_cast<uint64_t>(i));
+    std::vector<int64_t> labels(static_cast<size_t>(model.segments ? 4 * size * size : 4));
+    for (size_t k = 0; k < labels.size(); ++k) labels[k] = (k * 7 + static_cast<size_t>(i)) % 2;
+    const Tensor y = Tensor::from(std::span<const int64_t>(labels), model.segments ? Shape{4, size, size} : Shape{4});
+    const std::vector<int64_t> ids = {4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3};
+    const Tensor streams = make_streams(9, ids, 0);
+    optimizer.set_lr(1e-3 * static_cast<double>(5 - i));
+    t.losses.push_back(captured ? step(x, y, streams) : train_step(model, optimizer, x, y, streams, {.samples = 3}));
+  }
+  t.state = optimizer.state();
+  t.state.push_back(params.all().flat);
+  for (const Tensor& b : params.buffers()) t.state.push_back(b);
+  if (captured) {
+    step.program()->check();
+    t.records = step.program()->captured(), t.replayed = step.program()->size();
+    t.arena = step.program()->arena_bytes(), t.values = step.program()->value_bytes();
+  }
+  return t;
+}
+
+}  // namespace
+
+TEST_CASE("a replay computes from its inputs, and from parameters as they are then") {
+  const Tensor w = vec({1, 2, 3});
+  Program p = Program::capture(
+      [&](Inputs in) {
+        return Tensors{sum(mul(in[0], w)), add(in[0], in[0])};
+      },
+      {vec({1, 1, 1})});
+  CHECK(p.results()[0].item() == 6);
+  CHECK(p({vec({2, 0, 1})})[0].item() == 5);
+  w.copy_from(vec({10, 10, 10}));
+  CHECK(p({vec({2, 0, 1})})[0].item() == 30);
+  CHECK(p.results()[1].host() == std::vector<float>{4, 0, 2});
+}
+
+TEST_CASE("training as a Program has the same bits as eager training") {
+  const std::vector<std::pair<ModelOptions, int64_t>> models = {
+      {{.name = "unet", .classes = 1, .width = 4, .depth = 2, .dropout = 0.2, .log_var = true}, 16},
+      {{.name = "unet", .classes = 3, .width = 4, .depth = 2}, 16},
+      {{.name = "resnet18", .classes = 2, .width = 8, .dropout = 0.2, .log_var = true}, 32},
+      {{.name = "vgg16_bn", .classes = 2, .width = 4, .fc = 16, .dropout = 0.5}, 32},
+      {{.name = "vgg16", .classes = 1, .width = 4, .fc = 16}, 32},
+  };
+  for (const auto& [options, size] : models) {
+    CAPTURE(options.json());
+    for (const auto kind : {OptimOptions::adamw, OptimOptions::sgd}) {
+      const Trained eager = trained(options, size, false, kind), program = trained(options, size, true, kind);
+      CHECK(eager.losses == program.losses);
+      REQUIRE(eager.state.size() == program.state.size());
+      for (size_t i = 0; i < eager.state.size(); ++i)
+        CHECK_MESSAGE(same_bits(eager.state[i], program.state[i]), eager.state[i]);
+      CHECK(program.arena < program.values / 2);       // values share places
+      CHECK(program.replayed < program.records - 25);  // gradients are computed where they belong
+    }
+  }
+}
+
+TEST_CASE("a replay asks for no memory") {
+  Params params(Device::cpu(), 5);
+  const Model model = make_model({.name = "unet", .classes = 1, .width = 4, .depth = 2, .dropout = 0.2}, params);
+  Optimizer optimizer(params.all(), {});
+  TrainingStep step(model, optimizer);
+  const Tensor x = noise({2, 16, 16, 1}, 1), y = Tensor::zeros({2, 16, 16}, DType::i64);
+  const std::vector<int64_t> ids = {0, 1};
+  const Tensor streams = make_streams(9, ids, 0);
+  for (int i = 0; i < 3; ++i) step(x, y, streams);
+  const size_t held = memory_stats().held;
+  for (int i = 0; i < 3; ++i) step(x, y, streams);
+  CHECK(memory_stats().held == held);
+}
+
+TEST_CASE("another shape of batch is captured anew") {
+  Params params(Device::cpu(), 5);
+  const Model model = make_model({.name = "unet", .classes = 1, .width = 4, .depth = 2}, params);
+  Optimizer optimizer(params.all(), {});
+  TrainingStep step(model, optimizer);
+  for (const int64_t n : {2, 3, 3, 2}) {
+    const double loss = step(noise({n, 16, 16, 1}, 1), Tensor::zeros({n, 16, 16}, DType::i64), {});
+    CHECK(std::isfinite(loss));
+  }
+}
+
+TEST_CASE("a loss that is not finite stops a replay before anything is changed") {
+  Params params(Device::cpu(), 5);
+  const Model model = make_model({.name = "unet", .classes = 1, .width = 4, .depth = 2}, params);
+  Optimizer optimizer(params.all(), {});
+  TrainingStep step(model, optimizer);
+  const Tensor x = noise({2, 16, 16, 1}, 1), y = Tensor::zeros({2, 16, 16}, DType::i64);
+  step(x, y, {});
+  step(x, y, {});
+  const Tensor before = params.all().flat.clone();
+  CHECK_THROWS_WITH_AS(step(Tensor::full({2, 16, 16, 1}, std::numeric_limits<double>::quiet_NaN()), y, {}),
+                       doctest::Contains("training: the loss is nan; lower the learning rate"), Error);
+  CHECK(same_bits(before, params.all().flat));
+}
+
+TEST_CASE("reshapes and parts of larger buffers keep their values") {
+  const Tensor flat = Tensor::zeros({7});
+  Program p = Program::capture(
+      [&](Inputs in) {
+        const Tensor y = reshape(scale(in[0], 2), {3, 2}), z = reshape(y, {6});
+        assign(flat.batch(1, 6), z);
+        return Tensors{sum(y), add(z, z)};
+      },
+      {vec({1, 2, 3, 4, 5, 6})});
+  CHECK(flat.host() == std::vector<float>{0, 2, 4, 6, 8, 10, 12});
+  const Tensors& r = p({vec({6, 5, 4, 3, 2, 1})});
+  CHECK(r[0].item() == 42);
+  CHECK(r[1].host() == std::vector<float>{24, 20, 16, 12, 8, 4});
+  CHECK(flat.host() == std::vector<float>{0, 12, 10, 8, 6, 4, 2});
+}
+
+TEST_CASE("a gradient is not computed in a place that is still read") {
+  const Tensor place = vec({1, 2});
+  Program p = Program::capture(
+      [&](Inputs in) {
+        const Tensor x = scale(in[0], 3);
+        const Tensor old = add(place, x);  // reads the old values after x was made
+        assign(place, x);
+        return Tensors{old};
+      },
+      {vec({1, 1})});
+  CHECK(p.results()[0].host() == std::vector<float>{4, 5});
+  CHECK(p({vec({2, 2})})[0].host() == std::vector<float>{9, 9});  // 3 + 6
+  CHECK(p({vec({0, 1})})[0].host() == std::vector<float>{6, 9});  // 6 + 0, 6 + 3
+}
+
+TEST_CASE("what a captured step may not do is an error that says what to do instead") {
+  const Tensor x = vec({1, 2});
+  const auto captured = [&](auto body) {
+    return [&x, body] { Program::capture([&](Inputs in) { return Tensors{body(in[0])}; }, {x}); };
+  };
+  CHECK_THROWS_WITH_AS(captured([](const Tensor& t) { return scale(t, t.host()[0]); })(),
+                       doctest::Contains("host() of f32[2] inside a captured step; make it an op"), Error);
+  CHECK_THROWS_WITH_AS(captured([](const Tensor& t) {
+                         const Tensor total = Tensor::zeros({2});
+                         accumulate(total, t);
+                         return add(total, t);
+                       })(),
+                       doctest::Contains("accumulate changes f32[2], which the step made outside of any op"), Error);
+  Program p = Program::capture([](Inputs in) { return Tensors{add(in[0], in[0])}; }, {x});
+  CHECK_THROWS_WITH_AS(p({x, x}), doctest::Contains("captured with 1 inputs, got 2"), Error);
+  CHECK_THROWS_WITH_AS(p({vec({1, 2, 3})}), doctest::Contains("cannot take the values"), Error);
+  const Tape tape;
+  CHECK_THROWS_WITH_AS(p({x}), doctest::Contains("a replay cannot be recorded"), Error);
+}
+TEST_SUITE_END();
