@@ -32,6 +32,12 @@ void Terminal::line(const std::string& text) {
   end();
   std::printf("%s\n", text.c_str());
   std::fflush(stdout);
+  said_ = std::chrono::steady_clock::now();
+}
+
+std::string Terminal::time_left(double share, std::chrono::steady_clock::time_point now) const {
+  const double spent = std::chrono::duration<double>(now - begun_).count();
+  return share > 0.02 && share < 1 ? "  eta " + clock_text(spent * (1 - share) / share) : "";
 }
 
 std::string Terminal::bar(double share) const {
@@ -43,18 +49,20 @@ std::string Terminal::bar(double share) const {
 }
 
 void Terminal::progress(const std::string& what, int64_t done, int64_t total, const std::string& note) {
-  if (!moving_) return;
+  if (silent_) return;
   const auto now = std::chrono::steady_clock::now();
   if (what != label_ || done <= 1) begun_ = now, label_ = what;
+  const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0;
+  char percent[16];
+  std::snprintf(percent, sizeof percent, " %3.0f%%", 100 * share);
+  std::string tail = "  " + note + time_left(share, now);
+  if (!moving_) {
+    if (now - said_ >= std::chrono::minutes(1)) line("  " + what + percent + tail);
+    return;
+  }
   if (shown_ && done < total && now - drawn_ < std::chrono::milliseconds(100)) return;
   drawn_ = now;
   shown_ = true;
-  const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0;
-  const double spent = std::chrono::duration<double>(now - begun_).count();
-  std::string tail = "  " + note;
-  if (share > 0.02 && done < total) tail += "  eta " + clock_text(spent * (1 - share) / share);
-  char percent[16];
-  std::snprintf(percent, sizeof percent, " %3.0f%%", 100 * share);
   // Cut to the width of the terminal so that the line never wraps; the bar counts as 24 columns.
   const size_t room = static_cast<size_t>(std::max(10, columns() - 31));
   std::string head = what.substr(0, room);

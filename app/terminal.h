@@ -1,4 +1,5 @@
-// Progress on a terminal: one line that redraws itself, with a bar and the time left. Elsewhere: plain lines, few of them.
+// Progress on a terminal: one line that redraws itself, with a bar and the time left. Elsewhere: plain lines, few of
+// them; while nothing else is said, one a minute.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -18,9 +19,10 @@ class Terminal {
 
  private:
   std::string bar(double share) const;
+  std::string time_left(double share, std::chrono::steady_clock::time_point now) const;
   bool silent_, moving_, color_;
   std::string label_;
-  std::chrono::steady_clock::time_point begun_, drawn_;
+  std::chrono::steady_clock::time_point begun_, drawn_, said_ = std::chrono::steady_clock::now();
   bool shown_ = false;
 };
 

@@ -24,7 +24,7 @@ Optimizer::Optimizer(ParamSet set, const OptimOptions& options) : set_(std::move
   if (options_.kind != OptimOptions::sgd) moment2_ = Tensor::zeros({set_.total}, dtype).named("optim.moment2");
 }
 
-void Optimizer::update(const Tensor& p, const Tensor& g, int64_t offset, const Tensor& hyper) {
+void Optimizer::update(const Tensor& p, const Tensor& g, int64_t offset, const Tensor& hyper) const {
   const Tensor m = moment1_.batch(offset, p.numel());
   if (options_.kind == OptimOptions::sgd) return sgd_update(p, g, m, hyper);
   adam_update(p, g, m, moment2_.batch(offset, p.numel()), hyper, {.decoupled = options_.kind == OptimOptions::adamw});
@@ -46,7 +46,7 @@ Tensor Optimizer::advance() {
   return Tensor::from(std::span<const double>(values), {static_cast<int64_t>(values.size())}, moment1_.dtype());
 }
 
-void Optimizer::apply(const Gradients& g, const Tensor& hyper) {
+void Optimizer::apply(const Gradients& g, const Tensor& hyper) const {
   check(g.flat.numel() == set_.total, "optimizer: the gradients have {} elements, the parameters {}; use the same set",
         g.flat.numel(), set_.total);
   if (set_.flat) return update(set_.flat, g.flat, 0, hyper);

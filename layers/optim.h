@@ -25,7 +25,7 @@ class Optimizer {
   // The same in two halves, for a captured step: advance() counts the step and makes what varies from one to the next
   // (rate, bias corrections) a tensor, which is an input of the Program; apply() is ops alone.
   Tensor advance();
-  void apply(const Gradients& g, const Tensor& hyper);
+  void apply(const Gradients& g, const Tensor& hyper) const;
   void set_lr(double lr) { options_.lr = lr; }
   double lr() const { return options_.lr; }
   int64_t steps() const { return steps_; }
@@ -36,7 +36,7 @@ class Optimizer {
   void load_state(const TensorFile& file);
 
  private:
-  void update(const Tensor& p, const Tensor& g, int64_t offset, const Tensor& hyper);
+  void update(const Tensor& p, const Tensor& g, int64_t offset, const Tensor& hyper) const;
   ParamSet set_;
   OptimOptions options_;
   Tensor moment1_, moment2_;  // [total]: velocity or first moment; second moment

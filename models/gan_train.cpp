@@ -15,9 +15,8 @@ Tensor verdict_loss(const Tensor& logits, bool real, GanLoss::Kind kind) {
   return kind == GanLoss::least_squares ? mse_loss(logits, target) : bce_with_logits(logits, target);
 }
 
-void check_finite(double value, const char* network) {
-  check(std::isfinite(value), "gan: the loss of the {} is {}; lower the learning rate or check the images", network,
-        value);
+GanLosses losses_of(const Tensors& t) {
+  return {t[0].item(), t[1].item(), t[3].item(), t[4].item(), t[2].item(), t[5].item()};
 }
 
 // Constant, then linear to 0 over the second half, as pix2pix is trained.
@@ -66,37 +65,61 @@ GanTrainer::GanTrainer(const Gan& gan, Params& generator, Params& discriminator,
 
 GanLosses GanTrainer::step(const GanBatch& batch, const Tensor& streams) {
   check(batch.image && batch.condition, "gan: a batch needs conditions and images");
-  const Pass pass{Pass::train, streams};
   generator_optimizer_.set_lr(rate(options_.generator.lr, steps(), options_.steps));
   discriminator_optimizer_.set_lr(rate(options_.discriminator.lr, steps(), options_.steps));
+  const Tensor discriminator_hyper = discriminator_optimizer_.advance(),
+               generator_hyper = generator_optimizer_.advance();
+  const Tensors inputs = {batch.condition,
+                          batch.image,
+                          batch.latent,
+                          streams,
+                          discriminator_hyper,
+                          generator_hyper,
+                          Tensor::full({1}, following_rate(), generator_->all().flat.dtype())};
+  const auto both = [this](Inputs in) { return step_of_both({in[0], in[1], in[2]}, in[3], in[4], in[5], in[6]); };
+  if (options_.eager) return losses_of(both(inputs));
+  if (program_ && shape_ == batch.condition.shape()) return losses_of((*program_)(inputs));
+  shape_ = batch.condition.shape();
+  program_.reset();  // its memory first
+  program_ = Program::capture(both, inputs);
+  return losses_of(program_->results());
+}
 
+// The discriminator on real and generated pairs, its sum; adversarial, content, the generator's sum.
+Tensors GanTrainer::step_of_both(const GanBatch& batch, const Tensor& streams, const Tensor& discriminator_hyper,
+                                 const Tensor& generator_hyper, const Tensor& following) const {
+  const Pass pass{Pass::train, streams};
   Tape tape;  // of the generator: one image serves both networks
   const Tensor fake = gan_.generate(batch.condition, batch.latent, pass);
   check(fake.shape() == batch.image.shape(), "gan: the images must be {}, got {}", fake.shape(), batch.image);
-  GanLosses out;
+  Tensors losses;
   {
     Tape inner;  // here `fake` is a constant
     const GanTerms d = discriminator_loss(gan_, batch, fake, pass, options_.loss);
-    out.judge_real = d.first.item(), out.judge_fake = d.second.item(), out.discriminator = d.total.item();
-    check_finite(out.discriminator, "discriminator");
-    discriminator_optimizer_.step(inner.backward(d.total, discriminator_optimizer_.params()));
+    require_finite(d.total, "gan: the loss of the discriminator is {}; lower the learning rate or check the images");
+    discriminator_optimizer_.apply(inner.backward(d.total, discriminator_optimizer_.params()), discriminator_hyper);
+    losses = {d.first, d.second, d.total};
   }
   const GanTerms g = generator_loss(gan_, batch, fake, pass, options_.loss);
-  out.adversarial = g.first.item(), out.content = g.second.item(), out.generator = g.total.item();
-  check_finite(out.generator, "generator");
-  generator_optimizer_.step(tape.backward(g.total, generator_optimizer_.params()));
-  if (average_) follow();
-  return out;
+  require_finite(g.total, "gan: the loss of the generator is {}; lower the learning rate or check the images");
+  generator_optimizer_.apply(tape.backward(g.total, generator_optimizer_.params()), generator_hyper);
+  losses.insert(losses.end(), {g.first, g.second, g.total});
+  if (average_) follow(following);
+  return losses;
 }
 
-// average += (1 - decay) * (live - average). The decay grows with the step, so that the initial weights, which mean
-// nothing, are soon forgotten. Running statistics are averages already and are copied.
-void GanTrainer::follow() const {
+// 1 - decay. The decay grows with the step, so that the initial weights, which mean nothing, are soon forgotten.
+double GanTrainer::following_rate() const {
   const auto t = static_cast<double>(steps());
-  const double decay = std::min(options_.average, (1 + t) / (10 + t));
+  return 1 - std::min(options_.average, (1 + t) / (10 + t));
+}
+
+// average += rate * (live - average). Running statistics are averages already and are copied.
+void GanTrainer::follow(const Tensor& rate_of_step) const {
   const Tensor live = generator_->all().flat, average = average_->all().flat;
-  accumulate(average, scale(sub(live, average), 1 - decay));
-  for (size_t i = 0; i < average_->buffers().size(); ++i) average_->buffers()[i].copy_from(generator_->buffers()[i]);
+  const NoTape no_gradient;
+  accumulate(average, mul(sub(live, average), rate_of_step));
+  for (size_t i = 0; i < average_->buffers().size(); ++i) assign(average_->buffers()[i], generator_->buffers()[i]);
 }
 
 Tensors GanTrainer::state() const {

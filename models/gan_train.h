@@ -1,9 +1,11 @@
 // The losses of a conditional GAN and one alternating step: first the discriminator, then the generator.
 #pragma once
 #include <functional>
+#include <optional>
 
 #include "layers/optim.h"
 #include "models/gan.h"
+#include "tensor/program.h"
 
 namespace querent {
 
@@ -24,6 +26,7 @@ struct GanTraining {
   OptimOptions discriminator = {.lr = 2e-4, .beta1 = 0.5, .beta2 = 0.999};
   int64_t steps = 0;       // of the whole training; the rates fall linearly to 0 over its second half. 0: constant
   double average = 0.999;  // of the running mean of the generator's weights; earlier steps forget faster
+  bool eager = false;      // run every step as it is instead of replaying the first; the bits are the same
 };
 
 struct GanBatch {
@@ -58,7 +61,7 @@ class GanTrainer {
   GanTrainer(const Gan& gan, Params& generator, Params& discriminator, const GanTraining& options = {},
              Params* average = nullptr);
   // One step of each network on one batch. Dropout draws from `streams` i64 [N,2]. Returns the losses before the step;
-  // a non-finite one is an Error.
+  // a non-finite one is an Error. Both networks' steps are one Program, captured with the first batch.
   GanLosses step(const GanBatch& batch, const Tensor& streams = {});
   int64_t steps() const { return generator_optimizer_.steps(); }
 
@@ -68,11 +71,16 @@ class GanTrainer {
   void load_state(const TensorFile& file);
 
  private:
-  void follow() const;
+  Tensors step_of_both(const GanBatch& batch, const Tensor& streams, const Tensor& discriminator_hyper,
+                       const Tensor& generator_hyper, const Tensor& following) const;
+  double following_rate() const;
+  void follow(const Tensor& rate_of_step) const;
   Gan gan_;
   GanTraining options_;
   Params *generator_, *average_;
   Optimizer generator_optimizer_, discriminator_optimizer_;
+  Shape shape_;  // of the conditions in the captured step
+  std::optional<Program> program_;
 };
 
 }  // namespace querent
