@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "tensor/error.h"
@@ -111,6 +112,36 @@ Interval bootstrap_mean(std::span<const double> values, uint64_t seed, int64_t r
       seed, resamples, level);
 }
 
+std::vector<std::vector<size_t>> members(std::span<const int64_t> groups) {
+  std::map<int64_t, std::vector<size_t>> found;
+  for (size_t i = 0; i < groups.size(); ++i) found[groups[i]].push_back(i);
+  std::vector<std::vector<size_t>> out;
+  for (auto& [group, places] : found) out.push_back(std::move(places));
+  return out;
+}
+
+Interval bootstrap_grouped_mean(std::span<const double> values, std::span<const int64_t> groups, uint64_t seed,
+                                int64_t resamples, double level) {
+  check_values(values, "a bootstrap");
+  check(values.size() == groups.size(), "statistics: {} values in {} groups", values.size(), groups.size());
+  std::vector<std::pair<double, double>> sums;  // of each group, and how many
+  for (const auto& places : members(groups)) {
+    sums.emplace_back(0.0, static_cast<double>(places.size()));
+    for (const size_t i : places) sums.back().first += values[i];
+  }
+  return bootstrap(
+      static_cast<int64_t>(sums.size()),
+      [&](std::span<const size_t> draw) {
+        double sum = 0, count = 0;
+        for (const size_t g : draw) {
+          sum += sums[g].first;
+          count += sums[g].second;
+        }
+        return sum / count;
+      },
+      seed, resamples, level);
+}
+
 Wilcoxon wilcoxon_signed_rank(std::span<const double> a, std::span<const double> b) {
   check(a.size() == b.size(), "statistics: Wilcoxon needs pairs, got {} and {} values", a.size(), b.size());
   check_values(a, "Wilcoxon");
@@ -159,6 +190,33 @@ Wilcoxon wilcoxon_signed_rank(std::span<const double> a, std::span<const double>
 }
 
 double smallest_wilcoxon_p(int64_t n) { return n < 1 ? 1 : std::exp2(static_cast<double>(1 - n)); }
+
+MannWhitney mann_whitney_less(std::span<const double> a, std::span<const double> b) {
+  check_values(a, "Mann-Whitney");
+  check_values(b, "Mann-Whitney");
+  std::vector<std::pair<double, bool>> all;  // value, is it of a?
+  for (const double v : a) all.emplace_back(v, true);
+  for (const double v : b) all.emplace_back(v, false);
+  std::sort(all.begin(), all.end());
+  double rank_sum = 0, tie_term = 0;
+  for (size_t i = 0; i < all.size();) {
+    size_t j = i;
+    while (j < all.size() && all[j].first == all[i].first) ++j;
+    for (size_t k = i; k < j; ++k)
+      if (all[k].second) rank_sum += static_cast<double>(i + j + 1) / 2;  // mean of the ranks i+1 .. j
+    const double t = static_cast<double>(j - i);
+    tie_term += t * t * t - t;
+    i = j;
+  }
+  MannWhitney w{.n = static_cast<int64_t>(a.size()), .m = static_cast<int64_t>(b.size())};
+  const double n = static_cast<double>(w.n), m = static_cast<double>(w.m), N = n + m;
+  w.u = rank_sum - n * (n + 1) / 2;
+  const double variance = n * m / 12 * (N + 1 - tie_term / (N * (N - 1)));
+  if (variance <= 0) return w;  // all values are the same
+  w.z = (w.u - n * m / 2) / std::sqrt(variance);
+  w.p = normal_upper_tail(-w.z);
+  return w;
+}
 
 std::vector<double> holm(std::span<const double> p) {
   std::vector<size_t> order(p.size());

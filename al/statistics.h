@@ -32,6 +32,12 @@ double student_t_quantile(double probability, double degrees_of_freedom);
 Interval bootstrap(int64_t n, const std::function<double(std::span<const size_t>)>& statistic, uint64_t seed,
                    int64_t resamples = 2000, double level = 0.95);
 Interval bootstrap_mean(std::span<const double> values, uint64_t seed, int64_t resamples = 2000, double level = 0.95);
+// Of the mean of values that come in groups (several variants of one film): whole groups are drawn, because values of one
+// group are no independent draws. groups[i] is the group of values[i].
+Interval bootstrap_grouped_mean(std::span<const double> values, std::span<const int64_t> groups, uint64_t seed,
+                                int64_t resamples = 2000, double level = 0.95);
+// The places of each group's values, groups ascending.
+std::vector<std::vector<size_t>> members(std::span<const int64_t> groups);
 
 // Wilcoxon signed-rank test of paired a, b, two-sided. Zero differences are dropped, ties get mean ranks; p is exact
 // for up to 50 differences and the normal approximation (tie and continuity corrected) beyond.
@@ -44,6 +50,14 @@ struct Wilcoxon {
 Wilcoxon wilcoxon_signed_rank(std::span<const double> a, std::span<const double> b);
 // The smallest p that n pairs can give: 2^(1-n). Three seeds cannot show p < 0.25, whatever the difference.
 double smallest_wilcoxon_p(int64_t n);
+// Mann-Whitney test of two samples, one-sided: are the values of a smaller than those of b? U counts pairs with a > b,
+// ties half; z = (U - n m / 2) / sd of U without a difference (tie corrected); p is the normal lower tail.
+struct MannWhitney {
+  int64_t n = 0, m = 0;  // values of a, of b
+  double u = 0, z = 0, p = 1;
+};
+MannWhitney mann_whitney_less(std::span<const double> a, std::span<const double> b);
+
 // Holm's step-down correction, in the order given.
 std::vector<double> holm(std::span<const double> p);
 

@@ -96,6 +96,18 @@ void out_flag(CLI::App* v, Options& o, const char* help, const char* fallback) {
   auto* opt = v->add_option("--out,-o", o.out, help);
   if (fallback) opt->description(std::string(help) + " (default: " + fallback + ")");
 }
+void synth_check_flags(CLI::App* v, Options& o) {
+  common_flags(v, o), data_flags(v, o), split_flags(v, o);
+  v->add_option("--samples", o.samples, "The synthetic films: a folder with images/, masks/ and labels.csv")->required();
+  v->add_option("--weights", o.judges,
+                "Networks that judge, from 'train' or 'run': a segmenter, a classifier or both, separated by commas; the "
+                "first one's features are compared (none: plain statistics)")
+      ->delimiter(',');
+  v->add_option("--size", o.size, "Side of the films without --weights (default: 128)")->check(CLI::Range(16, 2048));
+  v->add_flag("--strict", o.strict, "Exit with 3 when a check fails: copied training films, masks not shown, leaks");
+  out_flag(v, o, "Folder to write check.json and index.html", "querent-synth-check");
+  v->footer("Give the --seed, --val and --test of the training, so that the held-out films are the same.");
+}
 
 }  // namespace
 
@@ -173,6 +185,10 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   phantom->add_option("--size", o.size, "Side in pixels")->check(CLI::Range(16, 2048))->capture_default_str();
   phantom->add_flag("--force", o.force, "Write over a data set that is there");
   out_flag(phantom, o, "Folder to write", "phantom");
+
+  auto* synth = app.add_subcommand("synth", "Synthetic films");
+  synth->require_subcommand(1);
+  synth_check_flags(synth->add_subcommand("check", "Are synthetic films real enough, no copies, and what they claim?"), o);
 
   if (argc <= 1) {
     std::cout << app.help();

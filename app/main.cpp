@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
       {"explain", explain},
       {"data check", data_check},
       {"data phantom", data_phantom},
+      {"synth check", synth_check},
   };
   try {
     set_threads(options.threads);

@@ -53,6 +53,10 @@ struct Options {
   std::string reduction = "mean";  // seg: how pixel scores become an image score
   // predict, eval
   bool uncertainty = false;
+  // synth check
+  std::string samples;              // folder with labels.csv, images/, masks/
+  std::vector<std::string> judges;  // weight files: at most one segmenter and one classifier
+  bool strict = false;
   // data phantom
   int64_t count = 0;
   // explain
@@ -73,5 +77,6 @@ int doctor(const Options& options);
 int explain(const Options& options);
 int data_check(const Options& options);
 int data_phantom(const Options& options);
+int synth_check(const Options& options);
 
 }  // namespace querent::app

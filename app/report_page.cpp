@@ -68,7 +68,7 @@ th,td{padding:11px 16px;text-align:right;border-bottom:1px solid var(--line);whi
 tr:last-child>*{border-bottom:0}thead>tr:last-child>*{border-bottom:1px solid var(--line)}
 th:first-child{text-align:left}tbody th{font-weight:600}thead th{font-size:14px;font-weight:600;vertical-align:bottom}
 tbody th svg{margin-right:9px;vertical-align:middle}
-td small,th small{display:block;font-weight:400}td.none{color:var(--muted)}
+td small,th small{display:block;font-weight:400}td.words{text-align:left;white-space:normal;min-width:19em}td.words b{font-weight:600}td.none{color:var(--muted)}
 details{border-top:1px solid var(--line);padding:4px 0}
 summary{cursor:pointer;padding:8px 0;font-weight:600;font-size:15px}summary small{font-weight:400;margin-left:12px}
 .cases{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));gap:14px;padding:6px 0 10px}
@@ -140,8 +140,7 @@ std::string page(const std::string& title, const std::string& body, const PageOp
           map_filter("epistemic", o.epistemic_gain) + map_filter("aleatoric", o.aleatoric_gain) + "</defs></svg>\n";
   html += "<nav><div>" + links + "</div></nav><main>\n" + body + "</main>\n";
   html +=
-      "<footer>Made by Querent from results.json and the pictures of this run; nothing on this page comes from "
-      "elsewhere. "
+      "<footer>Made by Querent from " + o.made_from + "; nothing on this page comes from elsewhere. "
       "Research software, not a medical device: not for diagnosis.</footer>\n</body></html>\n";
   return html;
 }

@@ -27,6 +27,7 @@ std::string section(const std::string& id, const std::string& title, const std::
 struct PageOptions {
   std::vector<std::pair<std::string, std::string>> links;  // section id, name
   double epistemic_gain = 1, aleatoric_gain = 1;           // how much the maps are brightened
+  std::string made_from = "results.json and the pictures of this run";
 };
 std::string page(const std::string& title, const std::string& body, const PageOptions& options);
 
