@@ -64,14 +64,14 @@ std::string row(const Figure& f) {
   std::string html = text("<tr><th scope=\"row\">{}</th>{}", escape(f.title), cell(f.samples, d, all));
   html += f.reference ? cell(*f.reference, d, "<br>" + escape(f.reference_name)) : "<td class=\"none\">–</td>";
   return html +
-         text("<td class=\"words\"><span class=\"badge {}\"><i></i>{}</span><br><b>{}</b><small>{}</small></td></tr>",
+         text("<td class=\"words\"><span class=\"badge {}\"><i></i>{}</span><b>{}</b><small>{}</small></td></tr>",
               tone(f.outcome), al::name_of(f.outcome), escape(f.verdict), escape(f.rule));
 }
 
 std::string figures_section(const al::RealismReport& r) {
   std::string html =
-      "<div class=\"scroll\"><table><thead><tr><th>Check</th><th>Samples</th><th>Measured against</th>"
-      "<th style=\"text-align:left\">Verdict</th></tr></thead><tbody>";
+      "<div class=\"scroll\"><table class=\"checks\"><thead><tr><th>Check</th><th>Samples</th><th>Measured against</th>"
+      "<th class=\"words\">Verdict</th></tr></thead><tbody>";
   for (const Figure& f : r.figures) html += row(f);
   return section(
       "figures", "Figures",

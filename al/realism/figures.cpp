@@ -30,7 +30,7 @@ std::string rounded(double v, double places) { return text("{}", std::round(v * 
 
 Estimate dice_estimate(const MeanDice& d) { return {d.n, d.mean, d.interval}; }
 
-constexpr const char* no_bases = "not measured: the samples do not say their base (column base)";
+constexpr const char* no_bases = "the samples do not say their base (column base)";
 
 }  // namespace
 
@@ -66,7 +66,10 @@ Figure nearness_figure(const char* name, const char* title, const std::optional<
   f.verdict = text("{} (z {}, p {})",
                    m->nearer() ? "nearer to the training films than unseen films are"
                                : "no nearer to the training films than unseen films are",
-                   rounded(m->test.z, 100), m->test.p < 1e-3 ? "< 0.001" : rounded(m->test.p, 1000));
+                   rounded(m->test.z, 100),
+                   m->test.p < 0.001   ? "< 0.001"
+                   : m->test.p > 0.999 ? "> 0.999"
+                                       : rounded(m->test.p, 1000));
   return f;
 }
 
@@ -76,7 +79,7 @@ Figure memorised_figure(const std::optional<Memorisation>& in_features, const st
       "fails when a sample is nearer to a training film (not of its base's patient) than half of the closest two real "
       "films of different patients, in pixels; or when samples are nearer than unseen films in features and in pixels";
   if (!in_pixels) {
-    f.verdict = "not measured: see the nearest films in pixels";
+    f.verdict = "see the nearest films in pixels";
     return f;
   }
   const auto copies = static_cast<int64_t>(in_pixels->copies.size());
@@ -130,7 +133,7 @@ Figure mask_figure(const Judges& judges) {
   f.rule =
       text("passes when the mean is at least {} and not below the Dice with the base's mask", MaskResponse::enough);
   if (!judges.masks) {
-    f.verdict = "not measured: " + judges.no_masks;
+    f.verdict = judges.no_masks;
     return f;
   }
   const MaskResponse& m = *judges.masks;
@@ -154,8 +157,7 @@ Figure contrast_figure(const Judges& judges) {
   Figure f{.name = "mask_contrast", .title = "Dice of the outline with the base's mask"};
   f.rule = "no rule: the lower below the Dice with the wanted mask, the more the films follow the change of the mask";
   if (!judges.masks || !judges.masks->base) {
-    f.verdict =
-        "not measured: " + (judges.masks ? "the bases of the samples or their masks are not known" : judges.no_masks);
+    f.verdict = (judges.masks ? "the bases of the samples or their masks are not known" : judges.no_masks);
     return f;
   }
   const MaskResponse& m = *judges.masks;
@@ -173,7 +175,7 @@ Figure class_figure(const Judges& judges) {
   Figure f{.name = "class_consistency", .title = "Classified as their base"};
   f.rule = "noted when even the upper end of the interval lies below the accuracy on real held-out films";
   if (!judges.classes) {
-    f.verdict = "not measured: " + judges.no_classes;
+    f.verdict = judges.no_classes;
     return f;
   }
   const ClassConsistency& c = *judges.classes;

@@ -41,7 +41,7 @@ std::optional<T> measured(std::string& why_not, const std::function<T()>& measur
     return measure();
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::bad_input) throw;
-    why_not = text("not measured: {}", e.what());
+    why_not = e.what();
     return std::nullopt;
   }
 }
