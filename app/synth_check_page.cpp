@@ -76,7 +76,9 @@ std::string figures_section(const al::RealismReport& r) {
   return section(
       "figures", "Figures",
       "Below each value: its 95 % interval and how many films it comes from. A floor or ceiling is what real "
-      "films score in the place of the samples.",
+      "films score in the place of the samples. FID and KID: mean and range over random halves of the real "
+      "patients; the interval for all films has FID's small-sample bias taken off, so it may lie below the "
+      "value.",
       html + "</tbody></table></div>");
 }
 

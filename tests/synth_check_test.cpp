@@ -63,9 +63,9 @@ struct Sandbox {
     data::split_dataset(real, {.val = 0.1, .test = 0.2, .seed = 1});
   }
   ~Sandbox() { fs::remove_all(root); }
-  int run(const std::string& arguments) const {
-    const std::string line =
-        "cd " + root.string() + " && " QUERENT_BINARY " synth check " + arguments + " >stdout 2>stderr";
+  int run(const std::string& arguments) const { return querent("synth check " + arguments); }
+  int querent(const std::string& arguments) const {
+    const std::string line = "cd " + root.string() + " && " QUERENT_BINARY " " + arguments + " >stdout 2>stderr";
     const int status = std::system(line.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
@@ -126,6 +126,28 @@ TEST_CASE("training films handed in as samples of others fail --strict; without 
   CHECK(s.figure(r, "memorised")["samples"]["value"] == r["films"]["train"]);
   CHECK(s.figure(r, "base_distance")["outcome"] == "not measured");
   CHECK(r["notes"][0].get<std::string>().find("column base") != std::string::npos);
+}
+
+TEST_CASE("networks judge masks and classes beside real films, and the first one's features are compared") {
+  const Sandbox s;
+  write_samples(s.real, s.root / "samples", 1, full_header, full_row);
+  const std::string tiny = "train --data real --size 32 --width 4 --steps 2 --batch 4 ";
+  REQUIRE(s.querent(tiny + "--task seg --depth 2 --out seg") == 0);
+  REQUIRE(s.querent(tiny + "--task cls --out cls") == 0);
+  const std::string seg = "seg/weights/best.safetensors", cls = "cls/weights/best.safetensors";
+  REQUIRE(s.run("--data real --samples samples --out o --weights " + cls + "," + seg) == 0);
+  const json r = s.result("o");
+  CHECK(r["features"].get<std::string>().starts_with("classifier resnet18 at 32 x 32"));
+  for (const char* name : {"mask_response", "class_consistency"}) {
+    CHECK(s.figure(r, name)["samples"]["n"] == r["films"]["samples"]);
+    CHECK(s.figure(r, name)["reference"]["n"] == r["films"]["held_out"]);
+  }
+  CHECK(s.figure(r, "mask_response")["outcome"] == "failed");  // two steps teach nothing
+  CHECK(s.figure(r, "mask_contrast")["samples"]["value"].is_number());
+  CHECK(r["samples"][0]["dice"].is_number());
+  CHECK(s.run("--data real --samples samples --out o --strict --weights " + seg) == 3);
+  CHECK(s.run("--data real --samples samples --out o --weights " + seg + "," + seg) == 2);
+  CHECK(s.err().find("give at most one segmenter and one classifier") != std::string::npos);
 }
 
 TEST_CASE("bad input is one line, exit code 2, and nothing is written") {

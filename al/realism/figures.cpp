@@ -157,7 +157,7 @@ Figure contrast_figure(const Judges& judges) {
   Figure f{.name = "mask_contrast", .title = "Dice of the outline with the base's mask"};
   f.rule = "no rule: the lower below the Dice with the wanted mask, the more the films follow the change of the mask";
   if (!judges.masks || !judges.masks->base) {
-    f.verdict = (judges.masks ? "the bases of the samples or their masks are not known" : judges.no_masks);
+    f.verdict = judges.masks ? "the bases of the samples or their masks are not known" : judges.no_masks;
     return f;
   }
   const MaskResponse& m = *judges.masks;
