@@ -28,7 +28,7 @@ Image disc(int64_t side, double cy, double cx, double radius) {
       m.at(y, x) = std::hypot(static_cast<double>(y) - cy, static_cast<double>(x) - cx) <= radius ? 1.0f : 0.0f;
   return m;
 }
-double length(const Point& p) { return std::hypot(p.x, p.y); }
+double length(const Vec2& p) { return std::hypot(p.x, p.y); }
 
 }  // namespace
 
@@ -59,11 +59,11 @@ TEST_CASE("an outline is the middle of the pixel sides, clockwise, and filling i
 TEST_CASE("normals point outwards, resampling is even, crossings are seen") {
   const Contour c = trace_outline(disc(128, 63.5, 63.5, 50));
   const Contour points = resample(c, 200);
-  const std::vector<Point> normals = outward_normals(points, 3);
+  const std::vector<Vec2> normals = outward_normals(points, 3);
   REQUIRE(points.size() == 200);
   const double step = arc_lengths(c).back() / 200;
   for (size_t i = 0; i < 200; ++i) {
-    const Point &p = points[i], &q = points[(i + 1) % 200];
+    const Vec2 &p = points[i], &q = points[(i + 1) % 200];
     CHECK(std::hypot(q.x - p.x, q.y - p.y) <= step + 1e-9);  // a chord is no longer than its arc
     CHECK((normals[i].x * (p.x - 63.5) + normals[i].y * (p.y - 63.5)) / std::hypot(p.x - 63.5, p.y - 63.5) > 0.95);
   }
@@ -75,10 +75,10 @@ TEST_CASE("normals point outwards, resampling is even, crossings are seen") {
 }
 
 TEST_CASE("the spline repeats, keeps constants and reaches two control vectors to each side") {
-  const std::vector<Point> constant(8, Point{2, -1});
+  const std::vector<Vec2> constant(8, Vec2{2, -1});
   for (const double t : {0.0, 0.3, 6.9, 7.5})
     CHECK(length({periodic_spline(constant, t).x - 2, periodic_spline(constant, t).y + 1}) < 1e-12);
-  std::vector<Point> one(8);
+  std::vector<Vec2> one(8);
   one[0] = {6, 0};
   CHECK(periodic_spline(one, 0).x == doctest::Approx(4));  // 4/6 at the knot, 1/6 at its neighbours
   CHECK(periodic_spline(one, 1).x == doctest::Approx(1));

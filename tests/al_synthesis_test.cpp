@@ -53,7 +53,7 @@ bool same(const EditedMask& a, const EditedMask& b) {
   return a.image.pixels == b.image.pixels && a.mask.pixels == b.mask.pixels &&
          a.protected_region.pixels == b.protected_region.pixels && to_json(a.record) == to_json(b.record);
 }
-double length(const Point& p) { return std::hypot(p.x, p.y); }
+double length(const Vec2& p) { return std::hypot(p.x, p.y); }
 IntensityEdit at_corner() {  // the largest alpha and beta
   IntensityEdit e;
   e.alpha = 5, e.beta = 10, e.gain_mean = 0.25, e.gain_contrast = 0.4, e.key = 3;
@@ -80,7 +80,7 @@ TEST_CASE("boundary displacement: connected lungs, bounded, near its windows onl
         const Hausdorff h = hausdorff(bits(d.mask), bits(lungs), size, size);
         CHECK(h.max <= limit + 1);
         farthest = std::max(farthest, h.max);
-        std::vector<Point> moved;
+        std::vector<Vec2> moved;
         for (size_t i = 0; i < d.moves.size(); ++i) {
           CHECK(length(d.moves[i]) <= limit);
           if (length(d.moves[i]) > 0) moved.push_back(d.points[i]);
@@ -89,7 +89,7 @@ TEST_CASE("boundary displacement: connected lungs, bounded, near its windows onl
         for (int64_t y = 0; y < size; ++y)
           for (int64_t x = 0; x < size; ++x) {
             if (d.mask.at(y, x) == lungs.at(y, x)) continue;
-            far += std::none_of(moved.begin(), moved.end(), [&](const Point& p) {
+            far += std::none_of(moved.begin(), moved.end(), [&](const Vec2& p) {
               return std::hypot(p.x - static_cast<double>(x), p.y - static_cast<double>(y)) <= limit + 1;
             });
           }
@@ -344,7 +344,7 @@ TEST_CASE("windows keep their distance from the protected region") {
     const Displacement d = displace_boundary(base.mask, base.protected_region, {}, Rng(seed));
     for (size_t i = 0; i < d.moves.size(); ++i) {
       if (length(d.moves[i]) < 0.05) continue;  // the spline reaches one point beyond the window, by next to nothing
-      const Point p = {d.points[i].x - d.moves[i].x, d.points[i].y - d.moves[i].y};  // where it was
+      const Vec2 p = {d.points[i].x - d.moves[i].x, d.points[i].y - d.moves[i].y};  // where it was
       nearest = std::min(nearest, std::sqrt(away[static_cast<size_t>(rounded(p.y) * 128 + rounded(p.x))]));
     }
   }

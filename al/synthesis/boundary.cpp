@@ -29,10 +29,10 @@ void check_options(const BoundaryOptions& o) {
 // One draw: the windows and the displacement of every control point.
 struct Draw {
   std::vector<MovedWindow> windows;
-  std::vector<Point> moves;  // [points]
+  std::vector<Vec2> moves;  // [points]
 };
 
-Draw draw_windows(const std::vector<Point>& normals, std::vector<uint8_t> taken, double scale, const BoundaryOptions& o,
+Draw draw_windows(const std::vector<Vec2>& normals, std::vector<uint8_t> taken, double scale, const BoundaryOptions& o,
                   Rng rng) {
   Draw draw;
   draw.moves.resize(normals.size());
@@ -52,7 +52,7 @@ Draw draw_windows(const std::vector<Point>& normals, std::vector<uint8_t> taken,
     for (int64_t j = 0; j < o.window; ++j) {
       if (o.motion == Motion::point) distance = sign * rng.uniform(o.min_px, o.max_px) * scale;
       const double hann = std::sin(pi * static_cast<double>(j + 1) / static_cast<double>(o.window + 1));
-      const Point& n = normals[at(first + j)];
+      const Vec2& n = normals[at(first + j)];
       draw.moves[at(first + j)] = {hann * hann * distance * n.x, hann * hann * distance * n.y};
       taken[at(first + j)] = 1;
       sum += distance;
@@ -68,7 +68,7 @@ struct Region {
   int64_t area = 0;
   Contour outline, points;
   std::vector<double> arc;
-  std::vector<Point> normals;
+  std::vector<Vec2> normals;
 };
 
 Region make_region(const Image& mask, Image own, int64_t area, int64_t points) {
@@ -101,9 +101,9 @@ Candidate try_draw(const Region& r, const Draw& draw, const Image& protected_reg
   Contour outline = r.outline;
   std::vector<uint8_t> moved(outline.size(), 0);
   for (size_t i = 0; i < outline.size(); ++i) {
-    const Point d = periodic_spline(draw.moves, r.arc[i] / r.arc.back() * static_cast<double>(o.points));
+    const Vec2 d = periodic_spline(draw.moves, r.arc[i] / r.arc.back() * static_cast<double>(o.points));
     if (d.x == 0 && d.y == 0) continue;
-    Point& v = outline[i];
+    Vec2& v = outline[i];
     v.x += d.x, v.y += d.y;
     moved[i] = 1;
     if (v.x < -0.5 || v.y < -0.5 || v.x > static_cast<double>(W) - 0.5 || v.y > static_cast<double>(H) - 0.5)
@@ -163,7 +163,7 @@ Displacement displace_boundary(const Image& mask, const Image& protected_region,
     distance2 = squared_distance_transform(bits, mask.height, mask.width);
   }
   const double margin = o.protected_margin_px * scale;
-  const auto near = [&](const Point& p) {
+  const auto near = [&](const Vec2& p) {
     if (!guarded) return false;
     const auto x = std::clamp(static_cast<int64_t>(std::lround(p.x)), int64_t{0}, mask.width - 1);
     const auto y = std::clamp(static_cast<int64_t>(std::lround(p.y)), int64_t{0}, mask.height - 1);
@@ -183,7 +183,7 @@ Displacement displace_boundary(const Image& mask, const Image& protected_region,
     }
     const Region r = make_region(result.mask, regions.mask(name, mask.height, mask.width), edit.area, o.points);
     std::vector<uint8_t> taken;
-    for (const Point& p : r.points) taken.push_back(near(p));
+    for (const Vec2& p : r.points) taken.push_back(near(p));
     for (int64_t attempt = 0; attempt < o.attempts; ++attempt) {
       Draw draw = draw_windows(r.normals, taken, scale, o, rng.fork(k).fork(static_cast<uint64_t>(attempt)));
       ++edit.attempts;
@@ -200,7 +200,7 @@ Displacement displace_boundary(const Image& mask, const Image& protected_region,
       for (size_t i = 0; i < result.mask.pixels.size(); ++i)
         result.mask.pixels[i] = std::max(r.others.pixels[i], c.mask.pixels[i]);
       for (size_t i = 0; i < r.points.size(); ++i) {
-        const Point d = periodic_spline(draw.moves, static_cast<double>(i));
+        const Vec2 d = periodic_spline(draw.moves, static_cast<double>(i));
         result.points.push_back({r.points[i].x + d.x, r.points[i].y + d.y});
         result.moves.push_back(d);
       }

@@ -69,7 +69,7 @@ struct Displacement {
   Image mask;                       // [H,W] of 0 and 1
   std::vector<RegionEdit> regions;  // in the order of their first pixel
   // The control points of all edited regions where they are now, and by how much they moved; what infill.h needs.
-  std::vector<Point> points, moves;
+  std::vector<Vec2> points, moves;
   double spacing = 0;  // distance of neighbouring control points along the outline, the largest of all regions
   bool changed() const { return !points.empty(); }
 };

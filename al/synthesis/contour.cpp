@@ -11,11 +11,11 @@ namespace {
 
 constexpr std::array<int64_t, 4> step_x = {1, 0, -1, 0}, step_y = {0, 1, 0, -1};  // right, down, left, up
 
-double cross(const Point& o, const Point& a, const Point& b) {
+double cross(const Vec2& o, const Vec2& a, const Vec2& b) {
   return (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x);
 }
 
-bool sides_cross(const Point& a, const Point& b, const Point& c, const Point& d) {
+bool sides_cross(const Vec2& a, const Vec2& b, const Vec2& c, const Vec2& d) {
   if (std::max(a.x, b.x) < std::min(c.x, d.x) || std::max(c.x, d.x) < std::min(a.x, b.x) ||
       std::max(a.y, b.y) < std::min(c.y, d.y) || std::max(c.y, d.y) < std::min(a.y, b.y))
     return false;
@@ -85,7 +85,7 @@ Contour trace_outline(const Image& region) {
 Image fill(const Contour& polygon, int64_t height, int64_t width) {
   std::vector<std::vector<double>> crossings(static_cast<size_t>(height));  // of the line through each row's centres
   for (size_t i = 0; i < polygon.size(); ++i) {
-    Point a = polygon[i], b = polygon[(i + 1) % polygon.size()];
+    Vec2 a = polygon[i], b = polygon[(i + 1) % polygon.size()];
     if (a.y > b.y) std::swap(a, b);
     const auto from = static_cast<int64_t>(std::max(std::ceil(a.y), 0.0));
     for (int64_t y = from; y < height && static_cast<double>(y) < b.y; ++y)
@@ -106,7 +106,7 @@ Image fill(const Contour& polygon, int64_t height, int64_t width) {
 std::vector<double> arc_lengths(const Contour& c) {
   std::vector<double> s(c.size() + 1, 0.0);
   for (size_t i = 0; i < c.size(); ++i) {
-    const Point &a = c[i], &b = c[(i + 1) % c.size()];
+    const Vec2 &a = c[i], &b = c[(i + 1) % c.size()];
     s[i + 1] = s[i] + std::sqrt((b.x - a.x) * (b.x - a.x) + (b.y - a.y) * (b.y - a.y));
   }
   return s;
@@ -119,20 +119,20 @@ Contour resample(const Contour& c, int64_t count) {
   for (int64_t k = 0; k < count; ++k) {
     const double at = s.back() * static_cast<double>(k) / static_cast<double>(count);
     while (s[i + 1] <= at) ++i;
-    const Point &a = c[i], &b = c[(i + 1) % c.size()];
+    const Vec2 &a = c[i], &b = c[(i + 1) % c.size()];
     const double t = (at - s[i]) / (s[i + 1] - s[i]);
     out.push_back({a.x + t * (b.x - a.x), a.y + t * (b.y - a.y)});
   }
   return out;
 }
 
-std::vector<Point> outward_normals(const Contour& c, int64_t reach) {
+std::vector<Vec2> outward_normals(const Contour& c, int64_t reach) {
   const auto n = static_cast<int64_t>(c.size());
-  std::vector<Point> normals;
+  std::vector<Vec2> normals;
   for (int64_t i = 0; i < n; ++i) {
-    const Point &a = c[static_cast<size_t>((i + n - reach) % n)], &b = c[static_cast<size_t>((i + reach) % n)];
+    const Vec2 &a = c[static_cast<size_t>((i + n - reach) % n)], &b = c[static_cast<size_t>((i + reach) % n)];
     const double x = b.y - a.y, y = a.x - b.x, length = std::sqrt(x * x + y * y);
-    normals.push_back(length > 0 ? Point{x / length, y / length} : Point{});
+    normals.push_back(length > 0 ? Vec2{x / length, y / length} : Vec2{});
   }
   return normals;
 }
@@ -152,14 +152,14 @@ bool self_intersects(const Contour& c, std::span<const uint8_t> moved) {
   return false;
 }
 
-Point periodic_spline(std::span<const Point> control, double t) {
+Vec2 periodic_spline(std::span<const Vec2> control, double t) {
   const double whole = std::floor(t), u = t - whole, v = 1 - u;
   const std::array<double, 4> weight = {v * v * v / 6, (3 * u * u * u - 6 * u * u + 4) / 6,
                                         (3 * v * v * v - 6 * v * v + 4) / 6, u * u * u / 6};
   const auto n = static_cast<int64_t>(control.size()), first = static_cast<int64_t>(whole) - 1;
-  Point p;
+  Vec2 p;
   for (size_t k = 0; k < 4; ++k) {
-    const Point& q = control[static_cast<size_t>(((first + static_cast<int64_t>(k)) % n + n) % n)];
+    const Vec2& q = control[static_cast<size_t>(((first + static_cast<int64_t>(k)) % n + n) % n)];
     p.x += weight[k] * q.x;
     p.y += weight[k] * q.y;
   }

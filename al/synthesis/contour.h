@@ -9,11 +9,11 @@
 
 namespace querent::al {
 
-struct Point {
+struct Vec2 {  // a place or a displacement
   double x = 0, y = 0;
 };
 // Closed: the last vertex joins the first. Outlines run clockwise as seen on the screen.
-using Contour = std::vector<Point>;
+using Contour = std::vector<Vec2>;
 
 struct Regions {
   std::vector<int32_t> label;  // [H,W]: 0 background, 1.. in the order of their first pixel
@@ -30,12 +30,12 @@ Image fill(const Contour& polygon, int64_t height, int64_t width);  // even-odd 
 std::vector<double> arc_lengths(const Contour& c);  // of each vertex from the first; one more entry: the whole length
 Contour resample(const Contour& c, int64_t count);  // `count` points equally far apart along the polygon
 // Unit vectors pointing outwards; the tangent is the chord from `reach` points before to `reach` points after.
-std::vector<Point> outward_normals(const Contour& c, int64_t reach);
+std::vector<Vec2> outward_normals(const Contour& c, int64_t reach);
 // Does any side that starts or ends at a vertex marked `moved` cross another side?
 bool self_intersects(const Contour& c, std::span<const uint8_t> moved);
 
 // The periodic uniform cubic B-spline with these control vectors at t, where one unit of t is one control vector. It
 // stays in their convex hull and is zero where the four vectors round t are.
-Point periodic_spline(std::span<const Point> control, double t);
+Vec2 periodic_spline(std::span<const Vec2> control, double t);
 
 }  // namespace querent::al

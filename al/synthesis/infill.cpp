@@ -25,7 +25,7 @@ double fade(double t) {
 
 // The displacement of the boundary carried to point q: a Gaussian-weighted mean over the control points. Weights are
 // relative to the nearest point, so that they do not vanish far away.
-Point carried(const Point& q, const Displacement& moved, double width, std::vector<double>& squared) {
+Vec2 carried(const Vec2& q, const Displacement& moved, double width, std::vector<double>& squared) {
   double nearest = INFINITY;
   for (size_t i = 0; i < moved.points.size(); ++i) {
     const double x = q.x - moved.points[i].x, y = q.y - moved.points[i].y;
@@ -34,7 +34,7 @@ Point carried(const Point& q, const Displacement& moved, double width, std::vect
   }
   const double far = nearest + 18 * width * width;  // exp(-9) and below are left out
   double sum = 0;
-  Point d;
+  Vec2 d;
   for (size_t i = 0; i < squared.size(); ++i) {
     if (squared[i] > far) continue;
     const double w = std::exp((nearest - squared[i]) / (2 * width * width));
@@ -73,7 +73,7 @@ Image warp_to_boundary(const Image& image, const Displacement& moved, const Imag
   std::vector<uint8_t> moving(image.pixels.size(), 0);
   const double spacing = moved.spacing;
   for (size_t i = 0; i < moved.points.size(); ++i) {
-    const Point &p = moved.points[i], &d = moved.moves[i];
+    const Vec2 &p = moved.points[i], &d = moved.moves[i];
     if (d.x == 0 && d.y == 0) continue;
     const auto y = std::clamp(static_cast<int64_t>(std::lround(p.y)), int64_t{0}, H - 1);
     const auto x = std::clamp(static_cast<int64_t>(std::lround(p.x)), int64_t{0}, W - 1);
@@ -90,7 +90,7 @@ Image warp_to_boundary(const Image& image, const Displacement& moved, const Imag
       double strength = fade(std::sqrt(to_boundary[i]) / reach);
       if (!to_protected.empty()) strength *= 1 - fade(std::sqrt(to_protected[i]) / clear);
       if (strength == 0) continue;
-      const Point u = carried({static_cast<double>(x), static_cast<double>(y)}, moved, spacing, squared);
+      const Vec2 u = carried({static_cast<double>(x), static_cast<double>(y)}, moved, spacing, squared);
       out.at(y, x) = bilinear(image, static_cast<double>(y) - strength * u.y, static_cast<double>(x) - strength * u.x);
     }
   return out;
