@@ -1,12 +1,12 @@
-// Flags, help texts and the TOML file. The only file that includes CLI11.
+// Flags, help texts and the TOML file. Only this file and cli_*.cpp include CLI11.
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "app/cli_flags.h"
 #include "app/options.h"
 #include "app/version.h"
 
 namespace querent::app {
-namespace {
 
 void common_flags(CLI::App* v, Options& o) {
   v->add_option("--seed", o.seed, "Random seed: the same seed gives the same bits for any thread count")
@@ -16,7 +16,7 @@ void common_flags(CLI::App* v, Options& o) {
   v->add_flag("--quiet,-q", o.quiet, "Print errors only");
   v->add_flag("--no-color", o.no_color, "No colours");
 }
-void data_flags(CLI::App* v, Options& o, bool required = true) {
+void data_flags(CLI::App* v, Options& o, bool required) {
   auto* data = v->add_option("--data", o.data,
                              "Images: a CSV with columns image[,mask][,label][,patient_id][,split], a folder with one "
                              "sub-folder per class, images/ + masks/, JSRT/SCR, NIH ChestX-ray14, or MNIST idx files");
@@ -29,6 +29,18 @@ void data_flags(CLI::App* v, Options& o, bool required = true) {
               "A mask without foreground means: the structure is absent here (default: an error)");
   v->add_option("--limit", o.limit, "Use at most this many images (0: all)")->capture_default_str();
 }
+void split_flags(CLI::App* v, Options& o) {
+  v->add_option("--val", o.val_fraction, "Share of patients held out for validation")->capture_default_str();
+  v->add_option("--test", o.test_fraction, "Share of patients held out for the test")->capture_default_str();
+}
+void out_flag(CLI::App* v, Options& o, const char* help, const char* fallback) {
+  o.out = o.out.empty() ? "" : o.out;
+  auto* opt = v->add_option("--out,-o", o.out, help);
+  if (fallback) opt->description(std::string(help) + " (default: " + fallback + ")");
+}
+
+namespace {
+
 void task_flags(CLI::App* v, Options& o) {
   v->add_option("--task", o.task, "seg: outline the lungs; cls: name the finding")
       ->check(CLI::IsMember({"seg", "cls"}))
@@ -36,10 +48,6 @@ void task_flags(CLI::App* v, Options& o) {
   v->add_option("--size", o.size, "Images are resized to SIZE x SIZE pixels")
       ->check(CLI::Range(16, 2048))
       ->capture_default_str();
-}
-void split_flags(CLI::App* v, Options& o) {
-  v->add_option("--val", o.val_fraction, "Share of patients held out for validation")->capture_default_str();
-  v->add_option("--test", o.test_fraction, "Share of patients held out for the test")->capture_default_str();
 }
 void model_flags(CLI::App* v, Options& o) {
   v->add_option("--model", o.model, "unet | resnet18 | vgg16 | vgg16_bn (default: unet for seg, resnet18 for cls)")
@@ -90,23 +98,6 @@ void learning_flags(CLI::App* v, Options& o) {
       ->capture_default_str();
   v->add_flag("--continue-weights", o.keep_weights,
               "Continue training from the last round's weights (default: from scratch)");
-}
-void out_flag(CLI::App* v, Options& o, const char* help, const char* fallback) {
-  o.out = o.out.empty() ? "" : o.out;
-  auto* opt = v->add_option("--out,-o", o.out, help);
-  if (fallback) opt->description(std::string(help) + " (default: " + fallback + ")");
-}
-void synth_check_flags(CLI::App* v, Options& o) {
-  common_flags(v, o), data_flags(v, o), split_flags(v, o);
-  v->add_option("--samples", o.samples, "The synthetic films: a folder with images/, masks/ and labels.csv")->required();
-  v->add_option("--weights", o.judges,
-                "Networks that judge, from 'train' or 'run': a segmenter, a classifier or both, separated by commas; the "
-                "first one's features are compared (none: plain statistics)")
-      ->delimiter(',');
-  v->add_option("--size", o.size, "Side of the films without --weights (default: 128)")->check(CLI::Range(16, 2048));
-  v->add_flag("--strict", o.strict, "Exit with 3 when a check fails: copied training films, masks not shown, leaks");
-  out_flag(v, o, "Folder to write check.json and index.html", "querent-synth-check");
-  v->footer("Give the --seed, --val and --test of the training, so that the held-out films are the same.");
 }
 
 }  // namespace
@@ -186,9 +177,7 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   phantom->add_flag("--force", o.force, "Write over a data set that is there");
   out_flag(phantom, o, "Folder to write", "phantom");
 
-  auto* synth = app.add_subcommand("synth", "Synthetic films");
-  synth->require_subcommand(1);
-  synth_check_flags(synth->add_subcommand("check", "Are synthetic films real enough, no copies, and what they claim?"), o);
+  add_synth_verbs(app, o);
 
   if (argc <= 1) {
     std::cout << app.help();

@@ -44,6 +44,8 @@ int main(int argc, char** argv) {
       {"explain", explain},
       {"data check", data_check},
       {"data phantom", data_phantom},
+      {"synth train", synth_train},
+      {"synth sample", synth_sample},
       {"synth check", synth_check},
   };
   try {

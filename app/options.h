@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "al/synthesis/options.h"
+
 namespace querent::app {
 
 struct Options {
@@ -57,8 +59,12 @@ struct Options {
   std::string samples;              // folder with labels.csv, images/, masks/
   std::vector<std::string> judges;  // weight files: at most one segmenter and one classifier
   bool strict = false;
-  // data phantom
+  // data phantom, synth sample
   int64_t count = 0;
+  // synth
+  al::SynthesisOptions synth;  // its seed is `seed`
+  std::string case_list;       // a file of case ids, one a line; empty: the training films
+  std::string gan_dir;         // what `synth train` wrote
   // explain
   std::string subject;
 };
@@ -77,6 +83,8 @@ int doctor(const Options& options);
 int explain(const Options& options);
 int data_check(const Options& options);
 int data_phantom(const Options& options);
+int synth_train(const Options& options);
+int synth_sample(const Options& options);
 int synth_check(const Options& options);
 
 }  // namespace querent::app

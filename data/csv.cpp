@@ -100,4 +100,11 @@ Csv parse_csv(std::string_view text, const std::string& path) {
 
 Csv read_csv(const std::filesystem::path& path) { return parse_csv(read_file(path), path.string()); }
 
+std::string csv_field(std::string_view value) {
+  if (value.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(value);
+  std::string quoted = "\"";
+  for (const char c : value) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
 }  // namespace querent::data

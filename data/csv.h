@@ -21,4 +21,6 @@ struct Csv {
 Csv read_csv(const std::filesystem::path& path);
 Csv parse_csv(std::string_view text, const std::string& path);
 
+std::string csv_field(std::string_view value);  // in quotes where it needs them
+
 }  // namespace querent::data

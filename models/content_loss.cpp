@@ -1,7 +1,10 @@
 #include "models/content_loss.h"
 
 #include <algorithm>
+#include <charconv>
 
+#include "models/model.h"
+#include "tensor/safetensors.h"
 #include "tensor/tape.h"
 
 namespace querent {
@@ -58,6 +61,48 @@ void load_content_weights(Params& params, const std::filesystem::path& path) {
   check(report.missing.empty() && report.misshaped.empty() && report.adapted.empty(),
         "{}: these are not the weights of VGG16 up to relu4_1: {}; use torchvision's vgg16 converted to safetensors",
         path.string(), report.text());
+}
+
+ContentFeatures open_content_features(Params& params, const std::filesystem::path& path) {
+  VggOptions o{.in_channels = 3};
+  const std::map<std::string, std::string> metadata = SafetensorsReader(path).metadata();
+  const bool ours = metadata.contains(architecture_key);
+  if (ours) {
+    const ModelOptions m = ModelOptions::parse(metadata.at(architecture_key));
+    check(m.name == "vgg16" || m.name == "vgg16_bn",
+          "{}: these are weights of {}; the VGG term needs a vgg16, as 'querent train --model vgg16' writes",
+          path.string(), m.name);
+    o = {.in_channels = m.in_channels, .width = m.width, .batch_norm = m.name == "vgg16_bn"};
+  }
+  ContentFeatures features(params.root(), o);
+  load_content_weights(params, path);
+  if (!ours) return features;
+  for (const auto& [key, values] : {std::pair{"mean", &features.mean}, {"std", &features.deviation}}) {
+    const auto it = metadata.find(key);
+    const std::string said = it == metadata.end() ? "" : it->second;
+    double value = 0;
+    const auto [end, error] = std::from_chars(said.data(), said.data() + said.size(), value);
+    check(error == std::errc() && end == said.data() + said.size() && (values == &features.mean || value > 0),
+          "{}: '{}' in the metadata must be a number (std: positive), got '{}'", path.string(), key, said);
+    std::fill(values->begin(), values->end(), value);
+  }
+  return features;
+}
+
+Tensor saliency_map(const Tensor& images) {
+  check(images.rank() == 4 && images.dim(3) == 1 && images.dim(1) >= 32 && images.dim(2) >= 32,
+        "saliency map: images must be [N,H,W,1] with H and W at least 32, got {}", images);
+  const NoTape constant;
+  const auto cells = [&](int64_t side) {
+    return upsample_bilinear(adaptive_avg_pool2d(images, side), {images.dim(1), images.dim(2)});
+  };
+  Tensor map;
+  for (const int64_t centre : {32, 16, 8}) {
+    const Tensor difference = sub(cells(centre), cells(centre / 4));
+    const Tensor magnitude = add(relu(difference), relu(scale(difference, -1)));
+    map = map ? add(map, magnitude) : magnitude;
+  }
+  return map;
 }
 
 ContentTerms content_loss(const Tensor& x, const Tensor& y, const ContentLossOptions& o,

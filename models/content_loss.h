@@ -27,6 +27,15 @@ struct ContentFeatures {
 // Fills `params`, which hold ContentFeatures at their root and nothing else, from weights with torchvision's names; the
 // layers above relu4_1 are not read.
 void load_content_weights(Params& params, const std::filesystem::path& path);
+// The same from a file alone: torchvision's vgg16, or a vgg16 that `querent train` wrote, whose channels, width and
+// normalisation its metadata say. `params` must be empty and live as long as what is returned.
+ContentFeatures open_content_features(Params& params, const std::filesystem::path& path);
+
+// A bottom-up saliency map: how far the mean grey near a pixel is from that of its wider surroundings, after the
+// centre-surround differences of Itti, Koch and Niebur 1998 (intensity channel only),
+//   S = sum over s in {32, 16, 8} of |C_s - C_{s/4}|,   C_s: images averaged to s x s cells and enlarged again, bilinear
+// [N,H,W,1], H and W at least 32 -> [N,H,W,1] >= 0; a uniform image has 0 everywhere. No gradient.
+Tensor saliency_map(const Tensor& images);
 
 struct ContentLossOptions {
   double nmi = 1.0 / 3, vgg = 1.0 / 3, mse = 1.0 / 3, saliency = 0;  // weights; a term with weight 0 is not computed

@@ -1,0 +1,132 @@
+#include "al/synthesis/synthesizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/model.h"
+#include "tensor/error.h"
+#include "tensor/safetensors.h"
+
+namespace querent::al {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr double ramp_px = 4;  // at 512 pixels a side: from a protected pixel to the generated film
+constexpr double scale_side = 512;
+
+std::string required(const std::map<std::string, std::string>& metadata, const fs::path& path) {
+  const auto it = metadata.find(architecture_key);
+  check(it != metadata.end(),
+        "{}: the file does not say its architecture; use a folder written by 'querent synth train'", path.string());
+  return it->second;
+}
+
+// The generated film outside the protected region, the edited film inside, a linear ramp between.
+void keep_protected(Image& made, const EditedMask& edit) {
+  const Image& region = edit.protected_region;
+  if (region.pixels.empty()) return;
+  const double ramp = std::max(1.0, ramp_px * static_cast<double>(std::max(made.height, made.width)) / scale_side) + 1;
+  const auto reach = static_cast<int64_t>(std::ceil(ramp));
+  const auto distance = [&](int64_t y, int64_t x) {
+    double nearest = ramp;
+    for (int64_t i = std::max<int64_t>(0, y - reach); i <= std::min(made.height - 1, y + reach); ++i)
+      for (int64_t j = std::max<int64_t>(0, x - reach); j <= std::min(made.width - 1, x + reach); ++j)
+        if (region.at(i, j) != 0) nearest = std::min(nearest, std::hypot(y - i, x - j));
+    return nearest;
+  };
+  for (int64_t y = 0; y < made.height; ++y)
+    for (int64_t x = 0; x < made.width; ++x) {
+      const auto share = static_cast<float>(distance(y, x) / ramp);  // of the generated film
+      const float kept = edit.image.at(y, x);
+      made.at(y, x) = share == 0 ? kept : kept + share * (made.at(y, x) - kept);
+    }
+}
+
+}  // namespace
+
+Synthesizer::Synthesizer(const GanOptions& architecture, uint64_t seed)
+    : generator_(std::make_unique<Params>(Device::cpu(), seed)),
+      codec_(std::make_unique<Params>(Device::cpu(), seed)),
+      gan_(make_generator(architecture, *generator_)) {
+  const int64_t channels = architecture.latent > 0 ? 1 : 2;
+  check(architecture.image_channels == 1 && architecture.condition_channels == channels,
+        "synthesizer: a generator with latent={} needs {} channels of condition and makes one; got {} and {}",
+        architecture.latent, channels, architecture.condition_channels, architecture.image_channels);
+  generator_->all();
+  if (architecture.latent == 0) return;
+  autoencoder_.emplace(codec_->root(),
+                       MaskAutoencoderOptions{.size = architecture.size, .latent = architecture.latent});
+  codec_->all();
+}
+
+std::shared_ptr<const Synthesizer> Synthesizer::open(const fs::path& folder_or_file) {
+  const bool is_folder = fs::is_directory(folder_or_file);
+  const fs::path file = is_folder ? folder_or_file / generator_file : folder_or_file;
+  check(!is_folder || fs::exists(file),
+        "{}: there is no {}; the training is not finished, or this is not a folder of 'querent synth train'",
+        folder_or_file.string(), generator_file);
+  const std::map<std::string, std::string> metadata = SafetensorsReader(file).metadata();
+  auto s = std::make_shared<Synthesizer>(GanOptions::parse(required(metadata, file)), 0);
+  s->generator_->load(file);
+  s->metadata_ = metadata;
+  if (s->autoencoder_) s->load_autoencoder(file.parent_path() / fs::path(autoencoder_file).filename());
+  return s;
+}
+
+GanBatch Synthesizer::condition(const Tensor& films, const Tensor& masks) const {
+  if (autoencoder_) return {films, {}, autoencoder_->encode(masks)};
+  return {concat({films, scale(masks, 2, -1)}), {}};
+}
+
+Tensor Synthesizer::generate(const Tensor& films, const Tensor& masks, const Pass& pass) const {
+  const GanBatch b = condition(films, masks);
+  return gan_.generate(b.condition, b.latent, pass);
+}
+
+Image Synthesizer::generate(const Image& film, const Image& mask, uint64_t noise) const {
+  const Image *f = &film, *m = &mask;
+  const std::vector<int64_t> id = {0};
+  const Pass pass{Pass::mc_dropout, make_streams(noise, id, 0)};
+  return film_image(generate(film_tensor({&f, 1}), mask_tensor({&m, 1}), pass), 0);
+}
+
+void Synthesizer::save_generator(const std::string& folder, std::map<std::string, std::string> metadata) const {
+  metadata[architecture_key] = gan_.options.json();
+  generator_->save(folder + "/" + generator_file, metadata);
+}
+void Synthesizer::save_autoencoder(const std::string& folder) const {
+  codec_->save(folder + "/" + autoencoder_file, {{architecture_key, autoencoder_->options.json()}});
+}
+
+void Synthesizer::load_autoencoder(const fs::path& file) {
+  const auto o = MaskAutoencoderOptions::parse(required(SafetensorsReader(file).metadata(), file));
+  check(o == autoencoder_->options,
+        "{}: the autoencoder is {}, but the generator beside it needs {}; the two files are of different trainings",
+        file.string(), o.json(), autoencoder_->options.json());
+  codec_->load(file);
+}
+
+FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t seed, const EditOptions& o) {
+  return [synthesizer, seed, o](const EditBase& base, int64_t first, int64_t count) {
+    check(base.image.height == synthesizer->size() && base.image.width == synthesizer->size(),
+          "synthesizer: it makes films of {}x{}, case '{}' is {}x{}; open the data at that size", synthesizer->size(),
+          synthesizer->size(), base.id, base.image.width, base.image.height);
+    std::vector<SyntheticFilm> films;
+    for (int64_t variant = first; variant < first + count; ++variant) {
+      FilmPair pair = edited_pair(base, variant, seed, o);
+      EditedMask& edit = pair.edit;
+      const uint64_t noise = mix_key(mix_key(seed, hash_name(base.id)), static_cast<uint64_t>(variant));
+      Image film = synthesizer->generate(pair.film, edit.mask, noise);
+      if (edit.record.intensity) {
+        const IntensityHistogram region = histogram_inside(base.image, base.mask, base.protected_region);
+        film = edit_intensity(film, edit.mask, edit.protected_region, *edit.record.intensity, region, base.donor,
+                              o.intensity);
+      }
+      keep_protected(film, edit);
+      films.push_back({text("{}+{}", base.id, variant), std::move(film), std::move(edit.mask), std::move(edit.record)});
+    }
+    return films;
+  };
+}
+
+}  // namespace querent::al

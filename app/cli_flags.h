@@ -1,0 +1,18 @@
+// Flags that several verbs share, and the verbs that have a file of their own.
+#pragma once
+#include "app/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace querent::app {
+
+void common_flags(CLI::App* verb, Options& o);
+void data_flags(CLI::App* verb, Options& o, bool required = true);
+void split_flags(CLI::App* verb, Options& o);
+void out_flag(CLI::App* verb, Options& o, const char* help, const char* fallback);  // nullptr: there is no default
+
+void add_synth_verbs(CLI::App& app, Options& o);
+
+}  // namespace querent::app

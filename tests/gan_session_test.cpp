@@ -1,0 +1,350 @@
+// Training a synthesizer and drawing films with it: the same bytes however it was interrupted, warnings that come when
+// they should, and what a film keeps of its base.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "al/synthesis/gan_session.h"
+#include "al/synthesis/synthesizer.h"
+#include "data/decode.h"
+#include "data/layouts.h"
+#include "data/phantom.h"
+#include "models/model.h"
+#include "tensor/error.h"
+#include "tensor/files.h"
+#include "tensor/json.h"
+#include "tensor/run.h"
+
+TEST_SUITE_BEGIN("gan_session_test");
+using namespace querent;
+using namespace querent::al;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Folder {
+  fs::path path = fs::temp_directory_path() / text("querent-gan-session-{}", ::getpid());
+  Folder() {
+    fs::remove_all(path);
+    write_phantom_dataset(path / "ph", 8, 32, 5);
+  }
+  ~Folder() { fs::remove_all(path); }
+  std::string operator/(const char* name) const { return (path / name).string(); }
+  data::Loader loader() const {
+    return data::Loader(data::open_dataset(path / "ph/labels.csv"), {.size = 32, .masks = true});
+  }
+};
+
+SynthesisOptions tiny(const std::string& gan) {
+  SynthesisOptions o;
+  o.gan = gan, o.size = 32, o.width = 4, o.blocks = 1, o.latent = 8;
+  o.steps = 12, o.batch = 2, o.autoencoder_steps = 6;
+  return o;
+}
+const std::vector<int64_t> six = {0, 1, 2, 3, 4, 5};
+
+// file -> bytes
+std::map<std::string, std::string> files_of(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& f : fs::recursive_directory_iterator(folder))
+    if (f.is_regular_file()) files[fs::relative(f.path(), folder).string()] = read_file(f.path());
+  return files;
+}
+
+EditBase phantom_base(int64_t index, int64_t size = 32) {
+  PhantomOptions o;
+  o.size = size;
+  const Phantom p = render_phantom(o, index);
+  return {text("base{}", index), p.image, p.lungs, {}, {}};
+}
+std::vector<FilmPair> boundary_pairs(int64_t count) {
+  EditOptions o = training_edits();
+  o.rigid_share = 0;
+  std::vector<FilmPair> pairs;
+  for (int64_t i = 0; i < count; ++i) pairs.push_back(edited_pair(phantom_base(i, 64), 0, 3, o));
+  return pairs;
+}
+
+std::shared_ptr<const Synthesizer> untrained(const std::string& gan) {
+  return std::make_shared<Synthesizer>(gan_architecture(tiny(gan)), 7);
+}
+bool warns(const std::vector<EpochLog>& log, const char* what, GanLoss::Kind kind = GanLoss::logistic) {
+  for (const std::string& w : gan_warnings(log, kind))
+    if (w.find(what) != std::string::npos) return true;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("stopped, killed and resumed, with other numbers of threads: the same bytes") {
+  const Folder folder;
+  for (const char* gan : {"paper", "pix2pix"}) {
+    INFO(gan);
+    const SynthesisOptions o = tiny(gan);
+    const std::string whole = folder / (std::string(gan) + "-whole").c_str();
+    const std::string parts = folder / (std::string(gan) + "-parts").c_str();
+    data::Loader loader = folder.loader();
+    std::vector<double> losses;
+    SynthesisHooks all;
+    all.step = [&](const std::string&, int64_t, int64_t, double loss) { losses.push_back(loss); };
+    set_threads(1);
+    REQUIRE(train_synthesizer(whole, loader, six, o, all));
+    CHECK(losses.size() == static_cast<size_t>(o.steps) + (o.gan == "paper" ? 6 : 0));
+    for (const double loss : losses) CHECK(std::isfinite(loss));
+
+    int64_t autoencoder = 0, steps = 0;
+    const auto train_until = [&](int64_t autoencoder_end, int64_t end, int threads) {
+      set_threads(threads);
+      SynthesisHooks h;
+      h.step = [&](const std::string& phase, int64_t step, int64_t, double) {
+        (phase == "gan" ? steps : autoencoder) = step;
+      };
+      h.stop = [&] { return steps >= end || (steps == 0 && autoencoder >= autoencoder_end); };
+      data::Loader fresh = folder.loader();
+      return train_synthesizer(parts, fresh, six, o, h);
+    };
+    if (o.gan == "paper") CHECK_FALSE(train_until(3, 100, 2));  // inside the autoencoder
+    CHECK_FALSE(train_until(100, 7, 1));                        // inside an epoch of the GAN
+    CHECK(steps == 7);
+    {
+      SynthesisHooks killed;  // no chance to write a checkpoint: it starts again from the last one
+      killed.step = [](const std::string&, int64_t step, int64_t, double) {
+        if (step == 10) throw std::runtime_error("killed");
+      };
+      data::Loader fresh = folder.loader();
+      CHECK_THROWS_AS(train_synthesizer(parts, fresh, six, o, killed), std::runtime_error);
+    }
+    CHECK(train_until(100, 100, 2));
+    set_threads(0);
+
+    const auto left = files_of(whole), right = files_of(parts);
+    CHECK(left.size() == right.size());
+    CHECK(left.contains("weights/generator.safetensors"));
+    CHECK(left.contains("weights/autoencoder.safetensors") == (o.gan == "paper"));
+    CHECK(left.contains("samples/epoch_004.png"));
+    CHECK_FALSE(left.contains("checkpoint.safetensors"));
+    for (const auto& [name, bytes] : left) {
+      INFO(name);
+      REQUIRE(right.contains(name));
+      CHECK((bytes == right.at(name)));  // in brackets: a failure shows the name, not the bytes
+    }
+    const std::string& log = left.at("losses.jsonl");
+    CHECK(std::count(log.begin(), log.end(), '\n') == 4);  // 3 steps are a pass over 6 films
+  }
+}
+
+TEST_CASE("a folder of another training is refused, and only the listed films are read") {
+  const Folder folder;
+  data::Loader loader = folder.loader();
+  for (const char* held_out : {"ph00006", "ph00007"}) {
+    fs::remove(folder.path / "ph/images" / (std::string(held_out) + ".png"));
+    fs::remove(folder.path / "ph/masks" / (std::string(held_out) + ".png"));
+  }
+  SynthesisOptions o = tiny("pix2pix");
+  o.steps = 2;
+  SynthesisHooks stop;
+  stop.stop = [] { return true; };
+  CHECK_FALSE(train_synthesizer(folder / "o", loader, six, o, stop));
+  CHECK(read_file(folder / "o/films.txt") == "ph00000\nph00001\nph00002\nph00003\nph00004\nph00005\n");
+  SynthesisOptions other = o;
+  other.lr = 1e-3;
+  CHECK_THROWS_WITH_AS(train_synthesizer(folder / "o", loader, six, other), doctest::Contains("use --force"), Error);
+  CHECK_THROWS_WITH_AS(train_synthesizer(folder / "o", loader, std::span(six).first(5), o),
+                       doctest::Contains("other flags or films"), Error);
+  CHECK(train_synthesizer(folder / "o", loader, six, o));
+}
+
+TEST_CASE("every term of the content loss and every kind of loss trains") {
+  const Folder folder;
+  data::Loader loader = folder.loader();
+  SynthesisOptions o = tiny("paper");
+  o.steps = 2, o.saliency = 1, o.loss = "lsgan", o.norm = "instance";
+  CHECK(train_synthesizer(folder / "a", loader, six, o));
+  o.nmi = o.mse = o.saliency = 0;
+  CHECK_THROWS_WITH_AS(check_options(o), doctest::Contains("no term of the content loss"), Error);
+  // VGG features from a classifier of our own.
+  Params params;
+  const Model vgg = make_model({.name = "vgg16", .width = 2, .fc = 4}, params);
+  params.save(folder / "vgg.safetensors", {{architecture_key, vgg.options.json()}, {"mean", "0.4"}, {"std", "0.2"}});
+  o.vgg_weights = folder / "vgg.safetensors";
+  CHECK(train_synthesizer(folder / "b", loader, six, o));
+}
+
+TEST_CASE("the response of a generator is larger inside the changed mask when it follows the mask") {
+  const std::vector<FilmPair> pairs = boundary_pairs(4);
+  const FilmGenerator deaf = [](const Tensor& films, const Tensor&) { return films; };
+  const FilmGenerator follows = [](const Tensor& films, const Tensor& masks) {
+    return add(films, scale(masks, 0.5));
+  };
+  const FilmGenerator everywhere = [](const Tensor& films, const Tensor& masks) {  // brighter as a whole
+    return add(films, broadcast_to(reshape(mean(masks), {1, 1, 1, 1}), films.shape()));
+  };
+  const MaskResponse none = mask_response(deaf, pairs), all = mask_response(follows, pairs),
+                     global = mask_response(everywhere, pairs);
+  CHECK(none.inside == 0);
+  CHECK(none.outside == 0);
+  CHECK(none.pairs == 4);
+  CHECK(all.inside == doctest::Approx(0.5));
+  CHECK(all.outside == 0);
+  CHECK(global.outside > 0);
+
+  std::vector<EpochLog> log(3);
+  const auto with = [&](const MaskResponse& r) {
+    for (EpochLog& e : log) e.response = r, e.losses.discriminator = 0.4;
+    return log;
+  };
+  CHECK(warns(with(none), "the mask is ignored"));
+  CHECK_FALSE(warns(with(all), "the mask is ignored"));
+  log.back().response = none;
+  CHECK_FALSE(warns(log, "the mask is ignored"));  // for one epoch only
+  CHECK_FALSE(warns({log.back(), log.back()}, "the mask is ignored"));
+  std::vector<FilmPair> same = pairs;
+  for (FilmPair& p : same) p.edit.mask = p.mask;
+  CHECK(mask_response(follows, same).pairs == 0);
+  CHECK_FALSE(warns(with({0, 0, 0}), "the mask is ignored"));
+}
+
+TEST_CASE("a discriminator that has stopped teaching is noticed") {
+  const auto log_of = [](std::vector<double> losses) {
+    std::vector<EpochLog> log(losses.size());
+    for (size_t i = 0; i < log.size(); ++i) log[i].losses.discriminator = losses[i], log[i].response = {1, 0, 1};
+    return log;
+  };
+  CHECK(warns(log_of({0.5, 0.06, 0.05, 0.04}), "saturated"));
+  CHECK_FALSE(warns(log_of({0.06, 0.05, 0.08}), "saturated"));
+  CHECK_FALSE(warns(log_of({0.06, 0.05}), "saturated"));
+  CHECK(warns(log_of({0.69, 0.693, 0.7}), "tells nothing apart"));
+  CHECK_FALSE(warns(log_of({0.69, 0.693, 0.6}), "tells nothing apart"));
+  CHECK(warns(log_of({0.25, 0.25, 0.25}), "tells nothing apart", GanLoss::least_squares));
+  CHECK(gan_warnings(log_of({0.4, 0.3, 0.35, 0.3}), GanLoss::logistic).empty());
+  EpochLog e;
+  e.epoch = 3, e.step = 17, e.losses = {0.1, 0.2, 1.0 / 3, 0.4, 0.5, 0.6}, e.response = {0.7, 0.8, 9};
+  e.warnings = {"x"};
+  CHECK(to_json(epoch_from_json(parse_json(dump_json(to_json(e))))) == to_json(e));
+}
+
+TEST_CASE("training pairs: the film moves with its mask, and some change nothing") {
+  const EditBase base = phantom_base(0, 64);
+  int64_t same = 0, moved = 0;
+  constexpr int64_t count = 200;
+  for (int64_t v = 0; v < count; ++v) {
+    const FilmPair p = training_pair(base, v, 11, 0.3);
+    if (p.edit.mask.pixels == base.mask.pixels && p.edit.image.pixels == base.image.pixels) {
+      ++same;
+      CHECK(p.film.pixels == base.image.pixels);
+      continue;
+    }
+    CHECK_FALSE(p.edit.record.intensity.has_value());  // z could not tell of it
+    moved += p.edit.record.rigid.has_value();
+    Image film = base.image, mask = base.mask;
+    if (p.edit.record.rigid) data::augment(film, &mask, *p.edit.record.rigid);
+    CHECK(p.film.pixels == film.pixels);
+    CHECK(p.mask.pixels == mask.pixels);
+  }
+  // Binomial: 60 and about 70 expected; five standard deviations are 32 and 34.
+  CHECK(std::abs(same - 60) < 33);
+  CHECK(std::abs(moved - 70) < 35);
+  const FilmPair a = training_pair(base, 5, 11, 0.3), b = training_pair(base, 5, 11, 0.3);
+  CHECK(a.edit.mask.pixels == b.edit.mask.pixels);
+  CHECK(a.edit.image.pixels == b.edit.image.pixels);
+}
+
+TEST_CASE("a generated film depends on its base, variant and seed alone, and has the edited mask") {
+  for (const char* gan : {"paper", "pix2pix"}) {
+    INFO(gan);
+    const FilmSource source = gan_films(untrained(gan), 5);
+    const EditBase base = phantom_base(1);
+    set_threads(1);
+    const auto all = source(base, 0, 6);
+    set_threads(2);
+    const auto part = source(base, 4, 2), plain = edited_films(5)(base, 4, 2);
+    set_threads(0);
+    const auto other = gan_films(untrained(gan), 6)(base, 4, 1);
+    CHECK(all[4].id == "base1+4");
+    CHECK(all[4].image.pixels == part[0].image.pixels);
+    CHECK(all[5].image.pixels == part[1].image.pixels);
+    CHECK(all[4].mask.pixels == plain[0].mask.pixels);
+    CHECK(all[4].image.pixels != plain[0].image.pixels);
+    CHECK(all[4].image.pixels != all[5].image.pixels);
+    CHECK(all[4].image.pixels != other[0].image.pixels);
+    for (const SyntheticFilm& f : all)
+      for (const float v : f.image.pixels) REQUIRE((v >= 0 && v <= 1));
+  }
+  CHECK_THROWS_WITH_AS(gan_films(untrained("paper"), 5)(phantom_base(1, 64), 0, 1),
+                       doctest::Contains("open the data at that size"), Error);
+}
+
+TEST_CASE("the disease on a generated film is that of the edited film, pixel by pixel") {
+  EditBase base = phantom_base(2);
+  base.protected_region = Image(32, 32);
+  for (int64_t y = 14; y < 19; ++y)
+    for (int64_t x = 6; x < 11; ++x) base.protected_region.at(y, x) = 1;
+  const auto films = gan_films(untrained("paper"), 5)(base, 0, 6);
+  for (int64_t v = 0; v < 6; ++v) {
+    const EditedMask edit = edit_mask(base, v, 5);
+    const SyntheticFilm& film = films[static_cast<size_t>(v)];
+    int64_t kept = 0, changed = 0;
+    for (size_t i = 0; i < film.image.pixels.size(); ++i) {
+      if (edit.protected_region.pixels[i] != 0) {
+        REQUIRE(film.image.pixels[i] == edit.image.pixels[i]);
+        ++kept;
+      } else {
+        changed += film.image.pixels[i] != edit.image.pixels[i];
+      }
+    }
+    CHECK(kept > 10);
+    CHECK(changed > 500);
+  }
+}
+
+TEST_CASE("a saved synthesizer opens to the same films; what is damaged names the file") {
+  const Folder folder;
+  for (const char* gan : {"paper", "pix2pix"}) {
+    INFO(gan);
+    const std::string out = folder / gan;
+    fs::create_directories(out + "/weights");
+    const auto made = untrained(gan);
+    made->save_generator(out, {});
+    if (made->autoencoder()) made->save_autoencoder(out);
+    const auto opened = Synthesizer::open(out), same = Synthesizer::open(out + "/" + generator_file);
+    const EditBase base = phantom_base(0);
+    const auto films = gan_films(made, 1)(base, 0, 1);
+    CHECK(gan_films(opened, 1)(base, 0, 1)[0].image.pixels == films[0].image.pixels);
+    CHECK(gan_films(same, 1)(base, 0, 1)[0].image.pixels == films[0].image.pixels);
+  }
+  const std::string generator = folder / "paper/weights/generator.safetensors";
+  const std::string codec = folder / "paper/weights/autoencoder.safetensors";
+  CHECK_THROWS_WITH_AS(Synthesizer::open(folder / "ph"), doctest::Contains("the training is not finished"), Error);
+  CHECK_THROWS_WITH_AS(Synthesizer::open(codec), doctest::Contains("gan: '"), Error);
+  Params params;
+  const MaskAutoencoder other(params.root(), {.size = 48, .latent = 8});
+  params.save(codec, {{architecture_key, other.options.json()}});
+  CHECK_THROWS_WITH_AS(Synthesizer::open(folder / "paper"), doctest::Contains("different trainings"), Error);
+  fs::remove(codec);
+  CHECK_THROWS_WITH_AS(Synthesizer::open(folder / "paper"), doctest::Contains("autoencoder.safetensors"), Error);
+  write_atomically(generator, read_file(generator).substr(0, 3000));
+  CHECK_THROWS_WITH_AS(Synthesizer::open(folder / "paper"), doctest::Contains("generator.safetensors"), Error);
+}
+
+TEST_CASE("the sample grid shows what it says") {
+  const std::vector<FilmPair> pairs = boundary_pairs(2);
+  const FilmGenerator copy = [](const Tensor& films, const Tensor&) { return films; };
+  const Image grid = sample_grid(copy, pairs);
+  CHECK(grid.height == 2 * 64 + 2);
+  CHECK(grid.width == 5 * 64 + 4 * 2);
+  for (int64_t y = 0; y < 64; ++y)
+    for (int64_t x = 0; x < 64; ++x) {
+      const FilmPair& p = pairs[1];
+      CHECK(grid.at(66 + y, x) == p.film.at(y, x));
+      const float mask = grid.at(66 + y, 66 + x);
+      CHECK((mask > 0.5f) == (p.edit.mask.at(y, x) == 1));
+      CHECK((mask == 0 || mask == 1) == (p.edit.mask.at(y, x) == p.mask.at(y, x)));
+      CHECK(grid.at(66 + y, 2 * 66 + x) == p.edit.image.at(y, x));
+      CHECK(grid.at(66 + y, 3 * 66 + x) == doctest::Approx(p.film.at(y, x)));
+    }
+  CHECK(grid.at(64, 10) == 1);  // the line
+}
+TEST_SUITE_END();
