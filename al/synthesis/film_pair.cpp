@@ -22,23 +22,15 @@ Tensor stack(std::span<const Image* const> images, float factor, float shift) {
 
 }  // namespace
 
-EditOptions training_edits() {
-  EditOptions o;
+EditOptions boundary_only(EditOptions o) {
   o.boundary_share = 1;
-  o.intensity_share = 0;
+  o.intensity_share = o.rigid_share = 0;
   return o;
-}
-
-FilmPair edited_pair(const EditBase& base, int64_t variant, uint64_t seed, const EditOptions& o) {
-  FilmPair pair{base.image, base.mask, edit_mask(base, variant, seed, o)};
-  if (pair.edit.record.rigid && !base.image.pixels.empty())
-    data::augment(pair.film, &pair.mask, *pair.edit.record.rigid);
-  return pair;
 }
 
 FilmPair training_pair(const EditBase& base, int64_t variant, uint64_t seed, double identity) {
   Rng draw = Rng(mix_key(seed, hash_name(base.id))).fork("identity").fork(static_cast<uint64_t>(variant));
-  if (draw.uniform() >= identity) return edited_pair(base, variant, seed, training_edits());
+  if (draw.uniform() >= identity) return {base.image, base.mask, edit_mask(base, variant, seed, boundary_only())};
   FilmPair same{base.image, base.mask, {base.image, base.mask, base.protected_region, {}}};
   same.edit.record.base = base.id, same.edit.record.variant = variant;
   return same;

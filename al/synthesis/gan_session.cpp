@@ -154,12 +154,10 @@ class Session {
     return b;
   }
 
-  // The same few films at the end of each epoch, unmoved, so that only the boundary differs.
+  // The same few films at the end of each epoch.
   void make_probes() {
-    EditOptions edits = training_edits();
-    edits.rigid_share = 0;
     for (const int64_t index : cases_.first(std::min(cases_.size(), probes_shown)))
-      probes_.push_back(edited_pair(edit_base(loader_, index), 0, key_of(o_, "probes"), edits));
+      probes_.push_back(training_pair(edit_base(loader_, index), 0, key_of(o_, "probes"), 0));
   }
 
   void end_epoch(int64_t step) {

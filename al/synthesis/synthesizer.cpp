@@ -21,6 +21,12 @@ std::string required(const std::map<std::string, std::string>& metadata, const f
   return it->second;
 }
 
+// The mask after the boundary edit of a variant, before any rigid motion.
+Image boundary_of(const EditBase& base, const EditRecord& r, uint64_t seed, const EditOptions& o) {
+  if (r.boundary.empty()) return base.mask;
+  return edit_mask({base.id, {}, base.mask, base.protected_region, {}}, r.variant, seed, boundary_only(o)).mask;
+}
+
 // The generated film outside the protected region, the edited film inside, a linear ramp between.
 void keep_protected(Image& made, const EditedMask& edit) {
   const Image& region = edit.protected_region;
@@ -113,15 +119,16 @@ FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t se
           synthesizer->size(), base.id, base.image.width, base.image.height);
     std::vector<SyntheticFilm> films;
     for (int64_t variant = first; variant < first + count; ++variant) {
-      FilmPair pair = edited_pair(base, variant, seed, o);
-      EditedMask& edit = pair.edit;
+      EditedMask edit = edit_mask(base, variant, seed, o);
+      const Image mask = boundary_of(base, edit.record, seed, o);
       const uint64_t noise = mix_key(mix_key(seed, hash_name(base.id)), static_cast<uint64_t>(variant));
-      Image film = synthesizer->generate(pair.film, edit.mask, noise);
+      Image film = synthesizer->generate(base.image, mask, noise);
       if (edit.record.intensity) {
         const IntensityHistogram region = histogram_inside(base.image, base.mask, base.protected_region);
-        film = edit_intensity(film, edit.mask, edit.protected_region, *edit.record.intensity, region, base.donor,
+        film = edit_intensity(film, mask, base.protected_region, *edit.record.intensity, region, base.donor,
                               o.intensity);
       }
+      if (edit.record.rigid) data::augment(film, nullptr, *edit.record.rigid);
       keep_protected(film, edit);
       films.push_back({text("{}+{}", base.id, variant), std::move(film), std::move(edit.mask), std::move(edit.record)});
     }
