@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "models/content_loss.h"
+#include "models/model.h"
 #include "tests/golden.h"
 #include "tests/op_samples.h"
 
@@ -225,5 +226,46 @@ TEST_CASE("what does not fit is refused") {
   const TempFile file;  // a file of other weights
   write_tensors(file.path, {Tensor::zeros({2, 2}).named("fc.weight")});
   CHECK_THROWS_WITH_AS(load_content_weights(params, file.path), doctest::Contains("not the weights of VGG16"), Error);
+}
+TEST_CASE("what stands out of its surroundings is salient, a uniform image nowhere") {
+  Tensor image = Tensor::full({1, 64, 64, 1}, 0.3);
+  for (const float v : saliency_map(image).host()) CHECK(v == doctest::Approx(0).epsilon(1e-6));
+  for (int64_t y = 20; y < 26; ++y)
+    for (int64_t x = 40; x < 46; ++x) image.data<float>()[y * 64 + x] = 1;
+  const std::vector<float> map = saliency_map(image).host();
+  const auto peak = std::max_element(map.begin(), map.end()) - map.begin();
+  CHECK(std::abs(peak / 64 - 22.5) < 4);
+  CHECK(std::abs(peak % 64 - 42.5) < 4);
+  CHECK(map[static_cast<size_t>(22 * 64 + 42)] > 10 * map[static_cast<size_t>(60 * 64 + 4)]);
+  for (const float v : map) CHECK(v >= 0);
+  CHECK_THROWS_WITH_AS(saliency_map(Tensor::zeros({1, 16, 32, 1})), doctest::Contains("at least 32"), Error);
+}
+
+TEST_CASE("features from a file: what a classifier of ours saw, and only a VGG16 will do") {
+  const TempFile file;
+  Params params;
+  const Model vgg = make_model({.name = "vgg16", .width = 2, .fc = 4}, params);
+  std::map<std::string, std::string> metadata = {{architecture_key, vgg.options.json()}, {"mean", "0.4"}, {"std", "0.2"}};
+  params.save(file.path, metadata);
+  Params opened;
+  const ContentFeatures f = open_content_features(opened, file.path);
+  CHECK(f.mean == std::vector<double>{0.4});
+  CHECK(f.deviation == std::vector<double>{0.2});
+  CHECK(opened.find("features.0.weight").host() == params.find("features.0.weight").host());
+  CHECK(f(Tensor::zeros({1, 32, 32, 1})).shape() == Shape{1, 4, 4, 16});
+
+  for (const auto& [key, value, message] : {std::tuple{"std", "0", "'std' in the metadata"},
+                                            {"mean", "x", "'mean' in the metadata"},
+                                            {"architecture", "{}", "'model' is missing"}}) {
+    auto wrong = metadata;
+    wrong[key] = value;
+    params.save(file.path, wrong);
+    Params unused;
+    CHECK_THROWS_WITH_AS(open_content_features(unused, file.path), doctest::Contains(message), Error);
+  }
+  Params other, unused;
+  const Model resnet = make_model({.name = "resnet18", .width = 2}, other);
+  other.save(file.path, {{architecture_key, resnet.options.json()}});
+  CHECK_THROWS_WITH_AS(open_content_features(unused, file.path), doctest::Contains("weights of resnet18"), Error);
 }
 TEST_SUITE_END();

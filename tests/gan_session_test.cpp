@@ -1,6 +1,7 @@
 // Training a synthesizer and drawing films with it: the same bytes however it was interrupted, warnings that come when
 // they should, and what a film keeps of its base.
 #include <doctest/doctest.h>
+#include <omp.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -16,7 +17,6 @@
 #include "tensor/error.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
-#include "tensor/run.h"
 
 TEST_SUITE_BEGIN("gan_session_test");
 using namespace querent;
@@ -36,6 +36,12 @@ struct Folder {
   data::Loader loader() const {
     return data::Loader(data::open_dataset(path / "ph/labels.csv"), {.size = 32, .masks = true});
   }
+};
+
+struct Threads {
+  int before = omp_get_max_threads();
+  explicit Threads(int n) { omp_set_num_threads(n); }
+  ~Threads() { omp_set_num_threads(before); }
 };
 
 SynthesisOptions tiny(const std::string& gan) {
@@ -88,14 +94,16 @@ TEST_CASE("stopped, killed and resumed, with other numbers of threads: the same 
     std::vector<double> losses;
     SynthesisHooks all;
     all.step = [&](const std::string&, int64_t, int64_t, double loss) { losses.push_back(loss); };
-    set_threads(1);
-    REQUIRE(train_synthesizer(whole, loader, six, o, all));
+    {
+      const Threads one(1);
+      REQUIRE(train_synthesizer(whole, loader, six, o, all));
+    }
     CHECK(losses.size() == static_cast<size_t>(o.steps) + (o.gan == "paper" ? 6 : 0));
     for (const double loss : losses) CHECK(std::isfinite(loss));
 
     int64_t autoencoder = 0, steps = 0;
     const auto train_until = [&](int64_t autoencoder_end, int64_t end, int threads) {
-      set_threads(threads);
+      const Threads some(threads);
       SynthesisHooks h;
       h.step = [&](const std::string& phase, int64_t step, int64_t, double) {
         (phase == "gan" ? steps : autoencoder) = step;
@@ -116,7 +124,6 @@ TEST_CASE("stopped, killed and resumed, with other numbers of threads: the same 
       CHECK_THROWS_AS(train_synthesizer(parts, fresh, six, o, killed), std::runtime_error);
     }
     CHECK(train_until(100, 100, 2));
-    set_threads(0);
 
     const auto left = files_of(whole), right = files_of(parts);
     CHECK(left.size() == right.size());
@@ -263,11 +270,11 @@ TEST_CASE("a generated film depends on its base, variant and seed alone, and has
     INFO(gan);
     const FilmSource source = gan_films(untrained(gan), 5);
     const EditBase base = phantom_base(1);
-    set_threads(1);
-    const auto all = source(base, 0, 6);
-    set_threads(2);
-    const auto part = source(base, 4, 2), plain = edited_films(5)(base, 4, 2);
-    set_threads(0);
+    const auto with_threads = [&](int threads, int64_t first, int64_t count) {
+      const Threads some(threads);
+      return source(base, first, count);
+    };
+    const auto all = with_threads(1, 0, 6), part = with_threads(2, 4, 2), plain = edited_films(5)(base, 4, 2);
     const auto other = gan_films(untrained(gan), 6)(base, 4, 1);
     CHECK(all[4].id == "base1+4");
     CHECK(all[4].image.pixels == part[0].image.pixels);
@@ -281,6 +288,18 @@ TEST_CASE("a generated film depends on its base, variant and seed alone, and has
   }
   CHECK_THROWS_WITH_AS(gan_films(untrained("paper"), 5)(phantom_base(1, 64), 0, 1),
                        doctest::Contains("open the data at that size"), Error);
+}
+
+TEST_CASE("pix2pix draws another film with other noise, the residual generator has none") {
+  for (const char* gan : {"paper", "pix2pix"}) {
+    SynthesisOptions o = tiny(gan);
+    o.size = 64;  // the smallest with a level of dropout
+    const Synthesizer s(gan_architecture(o), 7);
+    const EditBase base = phantom_base(1, 64);
+    const auto with = [&](uint64_t noise) { return s.generate(base.image, base.mask, noise).pixels; };
+    CHECK(with(1) == with(1));
+    CHECK((with(1) == with(2)) == (o.gan == "paper"));
+  }
 }
 
 TEST_CASE("the disease on a generated film is that of the edited film, pixel by pixel") {
