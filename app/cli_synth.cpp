@@ -39,8 +39,9 @@ void training_flags(CLI::App* v, al::SynthesisOptions& s) {
   v->add_option("--mse", s.mse, "paper: weight of the squared difference")->capture_default_str();
   v->add_option("--saliency", s.saliency, "paper: weight of the squared difference where the film is salient")
       ->capture_default_str();
-  v->add_option("--vgg-weights", s.vgg_weights,
-                "torchvision's vgg16 as safetensors, or what 'querent train --model vgg16' wrote (without: no VGG term)");
+  v->add_option(
+      "--vgg-weights", s.vgg_weights,
+      "torchvision's vgg16 as safetensors, or what 'querent train --model vgg16' wrote (without: no VGG term)");
 }
 
 void check_flags(CLI::App* v, Options& o) {
@@ -63,7 +64,8 @@ void add_synth_verbs(CLI::App& app, Options& o) {
   synth->require_subcommand(1);
 
   auto* train = synth->add_subcommand(
-      "train", "Learn to redraw a film so that its lungs follow an altered mask, from the training films and their masks");
+      "train",
+      "Learn to redraw a film so that its lungs follow an altered mask, from the training films and their masks");
   common_flags(train, o), data_flags(train, o), split_flags(train, o);
   network_flags(train, o.synth), training_flags(train, o.synth);
   train->add_option("--cases", o.case_list, "Train on these films only: a text file with one case id a line");
@@ -81,8 +83,9 @@ void add_synth_verbs(CLI::App& app, Options& o) {
   sample->add_option("--count", o.count, "How many films, dealt out over the base films")
       ->required()
       ->check(CLI::Range(1, 1000000));
-  sample->add_option("--cases", o.case_list,
-                     "The films to alter: a text file with one case id a line (default: those the GAN has learnt from)");
+  sample->add_option(
+      "--cases", o.case_list,
+      "The films to alter: a text file with one case id a line (default: those the GAN has learnt from)");
   out_flag(sample, o, "Folder to write", "querent-films");
   sample->add_flag("--force", o.force, "Write over films that are there");
   sample->footer("Example:\n  querent synth sample --gan-dir gan --data labels.csv --count 32 --out films");

@@ -105,11 +105,11 @@ int synth_train(const Options& o) {
                        steps - step));
   };
   hooks.epoch = [&](const al::EpochLog& e) {
-    terminal.line(text("epoch {}, step {} of {}: discriminator {}, generator {} (content {}), films change {} with the "
-                       "mask, {} elsewhere",
-                       e.epoch, e.step, s.steps, short_number(e.losses.discriminator),
-                       short_number(e.losses.adversarial), short_number(e.losses.content),
-                       short_number(e.response.inside), short_number(e.response.outside)));
+    terminal.line(
+        text("epoch {}, step {} of {}: discriminator {}, generator {} (content {}), films change {} with the "
+             "mask, {} elsewhere",
+             e.epoch, e.step, s.steps, short_number(e.losses.discriminator), short_number(e.losses.adversarial),
+             short_number(e.losses.content), short_number(e.response.inside), short_number(e.response.outside)));
     for (const std::string& warning : e.warnings) {
       const bool again = std::any_of(last.warnings.begin(), last.warnings.end(), [&](const std::string& before) {
         return before.substr(0, before.find('(')) == warning.substr(0, warning.find('('));
@@ -167,11 +167,13 @@ int synth_sample(const Options& o) {
     std::snprintf(name, sizeof name, "film_%05ld.png", static_cast<long>(k + 1));
     data::write_png(out + "/images/" + name, film.image);
     data::write_png(out + "/masks/" + name, film.mask);
-    const std::string fields[] = {film.id, std::string("images/") + name, std::string("masks/") + name, c.label,
-                                  data::patient_key(c), c.id, std::to_string(variant), al::to_json(film.record), "1"};
+    const std::string fields[] = {
+        film.id, std::string("images/") + name, std::string("masks/") + name, c.label, data::patient_key(c),
+        c.id,    std::to_string(variant),       al::to_json(film.record),     "1"};
     for (const std::string& field : fields) csv += (&field == fields ? "" : ",") + data::csv_field(field);
     csv += "\n";
-    if (sheet.size() < pictures_shown) sheet.push_back({base.image, al::mask_picture(base.mask, film.mask), film.image});
+    if (sheet.size() < pictures_shown)
+      sheet.push_back({base.image, al::mask_picture(base.mask, film.mask), film.image});
     terminal.progress("drawing", k + 1, o.count, film.id);
   }
   terminal.end();
@@ -180,8 +182,10 @@ int synth_sample(const Options& o) {
   if (o.json) {
     std::printf("%s\n", dump_json(nlohmann::json{{"labels", out + "/labels.csv"}, {"count", o.count}}).c_str());
   } else if (!o.quiet) {
-    std::printf("%ld films of %ld: %s/labels.csv, grid.png (base | mask | film)\nnext: querent data check --data %s/labels.csv\n",
-                static_cast<long>(o.count), static_cast<long>(std::min(many, o.count)), out.c_str(), out.c_str());
+    std::printf(
+        "%ld films of %ld: %s/labels.csv, grid.png (base | mask | film)\nnext: querent data check --data "
+        "%s/labels.csv\n",
+        static_cast<long>(o.count), static_cast<long>(std::min(many, o.count)), out.c_str(), out.c_str());
   }
   return 0;
 }

@@ -33,7 +33,8 @@ ContentFeatures open_content_features(Params& params, const std::filesystem::pat
 
 // A bottom-up saliency map: how far the mean grey near a pixel is from that of its wider surroundings, after the
 // centre-surround differences of Itti, Koch and Niebur 1998 (intensity channel only),
-//   S = sum over s in {32, 16, 8} of |C_s - C_{s/4}|,   C_s: images averaged to s x s cells and enlarged again, bilinear
+//   S = sum over s in {32, 16, 8} of |C_s - C_{s/4}|,   C_s: images averaged to s x s cells and enlarged again,
+//   bilinear
 // [N,H,W,1], H and W at least 32 -> [N,H,W,1] >= 0; a uniform image has 0 everywhere. No gradient.
 Tensor saliency_map(const Tensor& images);
 

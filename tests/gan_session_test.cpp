@@ -181,9 +181,7 @@ TEST_CASE("every term of the content loss and every kind of loss trains") {
 TEST_CASE("the response of a generator is larger inside the changed mask when it follows the mask") {
   const std::vector<FilmPair> pairs = boundary_pairs(4);
   const FilmGenerator deaf = [](const Tensor& films, const Tensor&) { return films; };
-  const FilmGenerator follows = [](const Tensor& films, const Tensor& masks) {
-    return add(films, scale(masks, 0.5));
-  };
+  const FilmGenerator follows = [](const Tensor& films, const Tensor& masks) { return add(films, scale(masks, 0.5)); };
   const FilmGenerator everywhere = [](const Tensor& films, const Tensor& masks) {  // brighter as a whole
     return add(films, broadcast_to(reshape(mean(masks), {1, 1, 1, 1}), films.shape()));
   };

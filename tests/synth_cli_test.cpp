@@ -71,7 +71,8 @@ TEST_SUITE("synth_cli_test") {
   TEST_CASE("train, then sample: films, masks and a table that is a data set") {
     const Sandbox s;
     REQUIRE(s.run(tiny + "--gan pix2pix --steps 8 --out gan") == 0);
-    CHECK(s.contents("stdout").find("next: querent synth sample --gan-dir gan --data ph/labels.csv") != std::string::npos);
+    CHECK(s.contents("stdout").find("next: querent synth sample --gan-dir gan --data ph/labels.csv") !=
+          std::string::npos);
     std::set<std::string> trained;
     const std::string films = s.contents("gan/films.txt");
     for (size_t at = 0; at < films.size(); at = films.find('\n', at) + 1) {
@@ -94,7 +95,8 @@ TEST_SUITE("synth_cli_test") {
       CHECK(row[8] == "1");
       const json edit = json::parse(row[7]);
       CHECK(edit.at("base") == row[5]);
-      const auto of_base = std::find_if(real.rows.begin(), real.rows.end(), [&](const auto& r) { return r[0] == row[5]; });
+      const auto of_base =
+          std::find_if(real.rows.begin(), real.rows.end(), [&](const auto& r) { return r[0] == row[5]; });
       REQUIRE(of_base != real.rows.end());
       CHECK(row[3] == (*of_base)[static_cast<size_t>(real.column({"label"}))]);
       CHECK(row[4] == (*of_base)[static_cast<size_t>(real.column({"patient_id"}))]);
@@ -103,7 +105,8 @@ TEST_SUITE("synth_cli_test") {
       }
     }
     CHECK(querent::data::image_info(s.root / "films/grid.png").width == 3 * 32 + 2 * 2);
-    // The same seed draws the same films, for any number of threads; the file of the weights does as well as the folder.
+    // The same seed draws the same films, for any number of threads; the file of the weights does as well as the
+    // folder.
     REQUIRE(s.run("sample --weights gan/weights/generator.safetensors --data ph/labels.csv --count 3 --threads 2 "
                   "--out again") == 0);
     for (const char* file : {"images/film_00003.png", "masks/film_00003.png"}) {
@@ -139,7 +142,8 @@ TEST_SUITE("synth_cli_test") {
         {"train --data ph/labels.csv --gan stylegan --out made", "--gan"},
         {"train --data ph/labels.csv --nmi 0 --mse 0 --out made", "no term of the content loss is left"},
         {"train --data ph/labels.csv --vgg-weights gone.safetensors --out made", "gone.safetensors: no such file"},
-        {"train --data ph/labels.csv --cases unknown.txt --out made", "unknown.txt: the data set has no case 'ph99999'"},
+        {"train --data ph/labels.csv --cases unknown.txt --out made",
+         "unknown.txt: the data set has no case 'ph99999'"},
         {"train --data ph/labels.csv --cases held_out.txt --out made", "is held out"},
         {"train --data ph/labels.csv --cases empty.txt --out made", "empty.txt: no case id"},
         {tiny + "--steps 1 --out gan", "already trained; use --force"},

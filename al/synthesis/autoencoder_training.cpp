@@ -71,8 +71,7 @@ bool train_mask_autoencoder(Synthesizer& s, const data::Loader& loader, std::spa
     optimizer.set_lr(schedule.rate(optimizer.steps()));
     Tape tape;
     const Pass pass{Pass::train, {}};
-    const Tensor loss =
-        reconstruction_loss(s.autoencoder()->decode(s.autoencoder()->encode(masks, pass), pass), masks);
+    const Tensor loss = reconstruction_loss(s.autoencoder()->decode(s.autoencoder()->encode(masks, pass), pass), masks);
     const double value = loss.item();
     check(std::isfinite(value), "mask autoencoder: the loss is {}; check the masks", value);
     optimizer.step(tape.backward(loss, params.all()));

@@ -42,8 +42,7 @@ Tensor film_tensor(std::span<const Image* const> films) { return stack(films, 2,
 Image film_image(const Tensor& films, int64_t index) {
   const std::vector<float> v = films.batch(index, 1).host();
   Image image(films.dim(1), films.dim(2));
-  std::transform(v.begin(), v.end(), image.pixels.begin(),
-                 [](float f) { return std::clamp((f + 1) / 2, 0.0f, 1.0f); });
+  std::transform(v.begin(), v.end(), image.pixels.begin(), [](float f) { return std::clamp((f + 1) / 2, 0.0f, 1.0f); });
   return image;
 }
 

@@ -92,12 +92,10 @@ class Session {
       sums_ = add_losses(sums_, losses);
       ++summed_;
       hooks_.step(phase, trainer.steps(), o_.steps, losses.generator);
-      if (trainer.steps() % steps_of_epoch(static_cast<int64_t>(cases_.size()), o_) == 0 ||
-          trainer.steps() == o_.steps)
+      if (trainer.steps() % steps_of_epoch(static_cast<int64_t>(cases_.size()), o_) == 0 || trainer.steps() == o_.steps)
         end_epoch(trainer.steps());
     }
-    discriminator_.save(folder_ + "/weights/discriminator.safetensors",
-                        {{architecture_key, gan_.options.json()}});
+    discriminator_.save(folder_ + "/weights/discriminator.safetensors", {{architecture_key, gan_.options.json()}});
     average_.save_generator(folder_, {{"options", o_.json()}});
     fs::remove(checkpoint());
     return true;
@@ -124,12 +122,8 @@ class Session {
     t.generator.lr = t.discriminator.lr = o_.lr;
     t.steps = o_.steps;
     if (o_.gan != "paper") return t;
-    const ContentLossOptions weights{.nmi = o_.nmi,
-                                     .vgg = o_.vgg_weight(),
-                                     .mse = o_.mse,
-                                     .saliency = o_.saliency,
-                                     .low = -1,
-                                     .high = 1};
+    const ContentLossOptions weights{
+        .nmi = o_.nmi, .vgg = o_.vgg_weight(), .mse = o_.mse, .saliency = o_.saliency, .low = -1, .high = 1};
     t.loss.content = [this, weights](const Tensor& made, const Tensor& target) {
       const Tensor map = weights.saliency > 0 ? saliency_map(target) : Tensor{};
       return content_loss(made, target, weights, features_ ? &*features_ : nullptr, map).total;

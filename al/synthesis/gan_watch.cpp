@@ -83,17 +83,20 @@ std::vector<std::string> gan_warnings(std::span<const EpochLog> log, GanLoss::Ki
   const double chance = kind == GanLoss::least_squares ? 0.25 : std::log(2.0);
   std::vector<std::string> said;
   if (held(log, [&](const EpochLog& e) { return e.losses.discriminator < saturated_share * chance; }))
-    said.push_back(text("the discriminator is saturated (loss {} for {} epochs): the generator learns little from it; "
-                        "use --loss lsgan, a smaller --lr, or more films",
-                        log.back().losses.discriminator, warning_epochs));
+    said.push_back(
+        text("the discriminator is saturated (loss {} for {} epochs): the generator learns little from it; "
+             "use --loss lsgan, a smaller --lr, or more films",
+             log.back().losses.discriminator, warning_epochs));
   if (held(log, [&](const EpochLog& e) { return std::fabs(e.losses.discriminator / chance - 1) < blind_share; }))
-    said.push_back(text("the discriminator tells nothing apart (loss {}, chance is {}); use a larger --width or more "
-                        "--steps",
-                        log.back().losses.discriminator, chance));
+    said.push_back(
+        text("the discriminator tells nothing apart (loss {}, chance is {}); use a larger --width or more "
+             "--steps",
+             log.back().losses.discriminator, chance));
   if (held(log, [](const EpochLog& e) { return e.response.pairs > 0 && e.response.inside <= e.response.outside; }))
-    said.push_back(text("the mask is ignored: films change by {} where it changes and by {} elsewhere; train longer, "
-                        "or use --gan pix2pix, which sees the mask itself",
-                        log.back().response.inside, log.back().response.outside));
+    said.push_back(
+        text("the mask is ignored: films change by {} where it changes and by {} elsewhere; train longer, "
+             "or use --gan pix2pix, which sees the mask itself",
+             log.back().response.inside, log.back().response.outside));
   return said;
 }
 

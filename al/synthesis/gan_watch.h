@@ -33,14 +33,14 @@ GanLosses add_losses(const GanLosses& a, const GanLosses& b);
 GanLosses mean_losses(const GanLosses& sums, int64_t count);
 
 // Each is a sentence with its remedy, said when its rule has held for `warning_epochs` epochs to the last:
-//   saturated  the discriminator's loss is below 10 % of chance (log 2, least squares 1/4): the generator learns nothing
-//   blind      it is within 2 % of chance: the discriminator tells nothing apart
-//   ignored    the films change no more inside m xor m' than outside it: mode collapse, or the mask is not used
+//   saturated  the discriminator's loss is below 10 % of chance (log 2, least squares 1/4): the generator learns
+//   nothing blind      it is within 2 % of chance: the discriminator tells nothing apart ignored    the films change no
+//   more inside m xor m' than outside it: mode collapse, or the mask is not used
 constexpr size_t warning_epochs = 3;
 std::vector<std::string> gan_warnings(std::span<const EpochLog> log, GanLoss::Kind kind);
 
-// A row for each pair: base film | mask m', grey where m and m' differ (light: new, dark: gone) | target y | generated |
-// difference of the two, 4 x |a - b|.
+// A row for each pair: base film | mask m', grey where m and m' differ (light: new, dark: gone) | target y | generated
+// | difference of the two, 4 x |a - b|.
 Image sample_grid(const FilmGenerator& generate, std::span<const FilmPair> pairs);
 Image mask_picture(const Image& before, const Image& after);
 // Pictures of one size, rows top to bottom, with a white line between them. Rows may have different lengths.

@@ -58,8 +58,9 @@ void check_options(const SynthesisOptions& o) {
   check(o.nmi >= 0 && o.vgg >= 0 && o.mse >= 0 && o.saliency >= 0,
         "synth: the weights --nmi --vgg --mse --saliency must not be negative; got {} {} {} {}", o.nmi, o.vgg, o.mse,
         o.saliency);
-  check(o.gan != "paper" || o.nmi + o.vgg_weight() + o.mse + o.saliency > 0,
-        "synth: no term of the content loss is left; give --nmi, --mse or --saliency a weight, or --vgg-weights a file");
+  check(
+      o.gan != "paper" || o.nmi + o.vgg_weight() + o.mse + o.saliency > 0,
+      "synth: no term of the content loss is left; give --nmi, --mse or --saliency a weight, or --vgg-weights a file");
 }
 
 GanOptions gan_architecture(const SynthesisOptions& o) {

@@ -12,18 +12,18 @@ struct SynthesisOptions {
   // MICCAI 2018). pix2pix: the U-Net generator and the PatchGAN with the mask as a second channel, mean absolute
   // difference (Isola et al. 2017).
   std::string gan = "paper";
-  std::string loss = "logistic";  // logistic or lsgan
-  std::string norm = "batch";     // batch or instance
-  int64_t size = 128;             // height and width of the films, a multiple of 16, at least 32
-  int64_t width = 32;             // channels of the first convolution of generator and discriminator
+  std::string loss = "logistic";     // logistic or lsgan
+  std::string norm = "batch";        // batch or instance
+  int64_t size = 128;                // height and width of the films, a multiple of 16, at least 32
+  int64_t width = 32;                // channels of the first convolution of generator and discriminator
   int64_t blocks = 4, latent = 128;  // paper: residual blocks, length of z
   int64_t steps = 2000, batch = 4;
   int64_t autoencoder_steps = 600;  // paper: batches of 16 masks before the GAN starts
   double lr = 2e-4;                 // Adam of both networks; falls linearly to 0 over the second half
   double lambda = 0;                // weight of the content loss; 0: 10 for paper, 100 for pix2pix
   double nmi = 1.0 / 3, vgg = 1.0 / 3, mse = 1.0 / 3, saliency = 0;  // paper: weights of its terms
-  std::string vgg_weights;  // of the VGG term; empty: the term is off
-  double identity = 0.3;    // share of pairs with the mask and the film as they are
+  std::string vgg_weights;                                           // of the VGG term; empty: the term is off
+  double identity = 0.3;  // share of pairs with the mask and the film as they are
   uint64_t seed = 1;
 
   double content_weight() const { return lambda > 0 ? lambda : gan == "paper" ? 10 : 100; }

@@ -125,8 +125,8 @@ FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t se
       Image film = synthesizer->generate(base.image, mask, noise);
       if (edit.record.intensity) {
         const IntensityHistogram region = histogram_inside(base.image, base.mask, base.protected_region);
-        film = edit_intensity(film, mask, base.protected_region, *edit.record.intensity, region, base.donor,
-                              o.intensity);
+        film =
+            edit_intensity(film, mask, base.protected_region, *edit.record.intensity, region, base.donor, o.intensity);
       }
       if (edit.record.rigid) data::augment(film, nullptr, *edit.record.rigid);
       keep_protected(film, edit);
