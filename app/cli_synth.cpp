@@ -9,7 +9,7 @@ namespace {
 void network_flags(CLI::App* v, al::SynthesisOptions& s) {
   v->add_option("--gan", s.gan,
                 "paper: residual generator told by a code z of the mask (Mahapatra et al. 2018); pix2pix: U-Net that "
-                "sees the mask itself (Isola et al. 2017)")
+                "sees the mask itself (Isola et al. 2017) and follows it after far fewer steps")
       ->check(CLI::IsMember({"paper", "pix2pix"}))
       ->capture_default_str();
   v->add_option("--size", s.size, "Films are SIZE x SIZE pixels: a multiple of 16")

@@ -85,7 +85,7 @@ std::vector<std::string> gan_warnings(std::span<const EpochLog> log, GanLoss::Ki
   if (held(log, [&](const EpochLog& e) { return e.losses.discriminator < saturated_share * chance; }))
     said.push_back(
         text("the discriminator is saturated (loss {} for {} epochs): the generator learns little from it; "
-             "use --loss lsgan, a smaller --lr, or more films",
+             "use a larger --lambda, --loss lsgan, or more films",
              log.back().losses.discriminator, warning_epochs));
   if (held(log, [&](const EpochLog& e) { return std::fabs(e.losses.discriminator / chance - 1) < blind_share; }))
     said.push_back(
