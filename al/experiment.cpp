@@ -287,25 +287,6 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
 
 }  // namespace
 
-namespace {
-
-// Writes the manifest of a new run; a continued one must have the same images in the same splits.
-void keep_manifest(data::Dataset listed, const RunFolder& folder) {
-  const std::string path = folder.file("manifest.jsonl");
-  if (!std::filesystem::exists(path)) return data::save_manifest(listed, path);
-  data::hash_files(listed);
-  const data::Dataset before = data::load_manifest(path);
-  const auto same = [](const data::Case& a, const data::Case& b) {
-    return a.id == b.id && a.split == b.split && a.label == b.label && a.image_sha256 == b.image_sha256 &&
-           a.mask_sha256 == b.mask_sha256;
-  };
-  check(std::ranges::equal(before.cases, listed.cases, same),
-        "run: the images, labels or splits have changed since '{}' was begun; use --force to start again or another --out",
-        folder.path());
-}
-
-}  // namespace
-
 bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset, const std::string& out, const Hooks& hooks) {
   std::vector<const Strategy*> strategies;
   for (const std::string& s : config.strategies) {
@@ -330,7 +311,7 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
   for (const auto* part : {&train, &val, &test}) loader.preload(*part);
   if (config.cold_start != "random") find_cold_start(config.cold_start);
   check(config.ensemble == 0 || config.ensemble >= 2, "run: --ensemble needs at least 2 networks, got {}", config.ensemble);
-  const RunFolder folder(out, config);
+  const RunFolder folder(out, config.json());
   Lab lab{config, dataset, loader, folder, hooks, train, val, test, {}, 0, 0, {}, {}};
   for (size_t i = 0; i < dataset.cases.size(); ++i) lab.index_of[dataset.cases[i].id] = static_cast<int64_t>(i);
   lab.schedule = geometric_rounds(config.start, config.growth, std::min(config.budget, available));

@@ -39,7 +39,7 @@ void Learner::save_checkpoint(const std::string& path, const Optimizer& optimize
 bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
                     const TrainHooks& hooks) {
   check(!cases.empty(), "train: there is no labelled image to train on");
-  Optimizer optimizer(params_->all(), {.kind = OptimOptions::adamw, .lr = o.lr, .weight_decay = o.weight_decay});
+  Optimizer optimizer(last_layers(model_, *params_, o.tune_depth), {.kind = OptimOptions::adamw, .lr = o.lr, .weight_decay = o.weight_decay});
   const Schedule schedule(
       {.kind = ScheduleOptions::cosine, .lr = o.lr, .min_lr = o.lr * 0.01, .warmup = o.steps / 20, .total = o.steps});
   int64_t step = 0;

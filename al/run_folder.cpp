@@ -73,13 +73,12 @@ std::string ExperimentConfig::json() const {
   return dump_json(j, 2);
 }
 
-RunFolder::RunFolder(std::string path, const ExperimentConfig& config) : path_(std::move(path)) {
+RunFolder::RunFolder(std::string path, const std::string& now) : path_(std::move(path)) {
   std::error_code error;
   for (const char* sub : {"units", "queries", "weights", "gallery"}) fs::create_directories(path_ + "/" + sub, error);
   check(!error, "run: cannot create folder '{}': {}; choose another --out", path_, error.message());
   lock_ = std::make_unique<FolderLock>(path_);
   remove_temporary_files(path_);
-  const std::string now = config.json();
   if (!fs::exists(file("config.json"))) {
     write_text("config.json", now);
     return;
@@ -105,6 +104,20 @@ void RunFolder::write_unit(const std::string& name, const json& unit) const {
 }
 void RunFolder::write_json(const std::string& name, const json& j) const { write_text(name, dump_json(j, 1) + "\n"); }
 void RunFolder::write_text(const std::string& name, const std::string& text) const { write_atomically(file(name), text); }
+
+void keep_manifest(data::Dataset listed, const RunFolder& folder) {
+  const std::string path = folder.file("manifest.jsonl");
+  if (!fs::exists(path)) return data::save_manifest(listed, path);
+  data::hash_files(listed);
+  const data::Dataset before = data::load_manifest(path);
+  const auto same = [](const data::Case& a, const data::Case& b) {
+    return a.id == b.id && a.split == b.split && a.label == b.label && a.image_sha256 == b.image_sha256 &&
+           a.mask_sha256 == b.mask_sha256;
+  };
+  check(std::ranges::equal(before.cases, listed.cases, same),
+        "run: the images, labels or splits have changed since '{}' was begun; use --force to start again or another --out",
+        folder.path());
+}
 
 void write_results(const RunFolder& folder, const ExperimentConfig& c, const data::Dataset& dataset,
                    const std::vector<std::string>& unit_names) {

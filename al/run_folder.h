@@ -21,9 +21,9 @@ namespace querent::al {
 
 class RunFolder {
  public:
-  // Creates or reopens the folder and holds it for this process. Errors: it holds a run with another configuration
-  // (named), another process works in it, or it cannot be written.
-  RunFolder(std::string path, const ExperimentConfig& config);
+  // Creates or reopens the folder and holds it for this process; `config` is what determines the results, as JSON.
+  // Errors: it holds a run with another configuration (named), another process works in it, or it cannot be written.
+  RunFolder(std::string path, const std::string& config);
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
@@ -41,6 +41,9 @@ class RunFolder {
   std::string path_;
   std::unique_ptr<FolderLock> lock_;
 };
+
+// Writes the manifest of a new run; a continued one must have the same images in the same splits.
+void keep_manifest(data::Dataset listed, const RunFolder& folder);
 
 // results.json, results.csv, metrics.jsonl and queries/ from the units that exist so far, in the order of the experiment.
 void write_results(const RunFolder& folder, const ExperimentConfig& config, const data::Dataset& dataset,

@@ -33,14 +33,6 @@ void split_flags(CLI::App* v, Options& o) {
   v->add_option("--val", o.val_fraction, "Share of patients held out for validation")->capture_default_str();
   v->add_option("--test", o.test_fraction, "Share of patients held out for the test")->capture_default_str();
 }
-void out_flag(CLI::App* v, Options& o, const char* help, const char* fallback) {
-  o.out = o.out.empty() ? "" : o.out;
-  auto* opt = v->add_option("--out,-o", o.out, help);
-  if (fallback) opt->description(std::string(help) + " (default: " + fallback + ")");
-}
-
-namespace {
-
 void task_flags(CLI::App* v, Options& o) {
   v->add_option("--task", o.task, "seg: outline the lungs; cls: name the finding")
       ->check(CLI::IsMember({"seg", "cls"}))
@@ -67,11 +59,23 @@ void model_flags(CLI::App* v, Options& o) {
       ->capture_default_str();
   v->add_flag("--no-augment", o.no_augment, "Train on the images as they are");
 }
+void out_flag(CLI::App* v, Options& o, const char* help, const char* fallback) {
+  o.out = o.out.empty() ? "" : o.out;
+  auto* opt = v->add_option("--out,-o", o.out, help);
+  if (fallback) opt->description(std::string(help) + " (default: " + fallback + ")");
+}
+void resume_flags(CLI::App* v, Options& o) {
+  v->add_flag("--resume", o.resume, "Continue a stopped run (also what the same command into the same folder does)");
+  v->add_flag("--force", o.force, "Start again, discarding what is in the folder");
+}
+
+namespace {
+
 void learning_flags(CLI::App* v, Options& o) {
   v->add_option("--strategy", o.strategies,
                 "What to ask next, several separated by commas; 'querent explain strategies' lists them")
       ->delimiter(',');
-  v->add_option("--seeds", o.seeds, "Repeat with so many seeds")->check(CLI::Range(1, 100))->capture_default_str();
+  v->add_option("--seeds", o.seeds, "Repeat with so many seeds (default: 3)")->check(CLI::Range(1, 100));
   v->add_option("--start", o.start, "Labels to begin with (0: seg 4, cls 16)")->capture_default_str();
   v->add_option("--budget", o.budget, "Labels to end with (0: seg 64, cls 250)")->capture_default_str();
   v->add_option("--growth", o.growth, "Labels after a round = GROWTH x labels before it")
@@ -124,8 +128,7 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   common_flags(run, o), data_flags(run, o), task_flags(run, o), split_flags(run, o), model_flags(run, o);
   learning_flags(run, o);
   out_flag(run, o, "Folder to write", "querent-run");
-  run->add_flag("--resume", o.resume, "Continue a stopped run (also what a second 'run' into the same folder does)");
-  run->add_flag("--force", o.force, "Start again, discarding what is in the folder");
+  resume_flags(run, o);
   run->footer(
       "Example:\n  querent run --data labels.csv --task seg --size 128 --strategy random,bald,kendall_gal --seeds 3");
 
@@ -134,9 +137,9 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   train->add_option("--steps", o.steps, "Optimizer steps (0: seg 900, cls 1200)")->capture_default_str();
   train->add_option("--weights", o.weights, "Start from these safetensors weights");
   out_flag(train, o, "Folder to write", "querent-train");
-  train->add_flag("--resume", o.resume,
-                  "Continue a stopped training (also what a second 'train' into the same folder does)");
-  train->add_flag("--force", o.force, "Start again, discarding what is in the folder");
+  resume_flags(train, o);
+
+  add_experiment_verbs(app, o);
 
   auto* eval = app.add_subcommand("eval", "Measure a trained model on any data set");
   common_flags(eval, o), data_flags(eval, o);
@@ -184,7 +187,7 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
     exit_code = 0;
     return false;
   }
-  o.size = 0;  // 0 until given, so that verbs can tell
+  o.size = o.paper.variants = 0;  // 0 until given, so that verbs can tell
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   const std::map<std::string, int (*)(const Options&)> verbs = {
       {"demo", demo},
       {"run", run_experiment},
+      {"experiment paper", experiment_paper},
       {"train", train},
       {"eval", eval},
       {"predict", predict},

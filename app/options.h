@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "al/paper/config.h"
 #include "al/synthesis/options.h"
 
 namespace querent::app {
@@ -44,7 +45,7 @@ struct Options {
   bool resume = false, force = false;
   // active learning
   std::vector<std::string> strategies;
-  int64_t seeds = 3;
+  int64_t seeds = 0;               // 0: the preset's
   int64_t start = 0, budget = 0;   // labels at the start and at the end; 0: the preset's
   double growth = 2;               // each round multiplies the labels by this
   int64_t mc = 0;                  // MC-dropout passes T
@@ -53,6 +54,7 @@ struct Options {
   int64_t ensemble = 0;            // networks trained apart whose predictions are the passes; 0: MC-dropout
   int64_t patience = 0;            // stop after so many rounds without improvement on validation; 0: never
   std::string reduction = "mean";  // seg: how pixel scores become an image score
+  al::PaperConfig paper;           // experiment paper; `run` is filled from the above
   // predict, eval
   bool uncertainty = false;
   // synth check
@@ -75,6 +77,7 @@ bool parse_command_line(int argc, char** argv, Options& options, int& exit_code)
 // The verbs; each returns a process exit code (0 done, 1 failed, 2 bad input, 3 data problems, 130 stopped).
 int demo(const Options& options);
 int run_experiment(const Options& options);
+int experiment_paper(const Options& options);
 int train(const Options& options);
 int eval(const Options& options);
 int predict(const Options& options);

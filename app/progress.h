@@ -1,4 +1,4 @@
-// What the user sees while an experiment or a training runs.
+// What the user sees while an experiment runs.
 #pragma once
 #include <chrono>
 #include <string>
@@ -12,17 +12,20 @@ namespace querent::app {
 
 class RunProgress {
  public:
-  RunProgress(const Options& o, const al::ExperimentConfig& config, const data::Dataset& dataset);
+  RunProgress(const Options& o, std::string metric);  // of the lines that end a unit
+  void line(const std::string& text) { terminal_.line(text); }
   void show(const al::Progress& p);
   void end();
-  void summary(const std::string& out) const;  // table of the last points, report, next command
 
  private:
   std::string time_left(const al::Progress& p) const;
-  const al::ExperimentConfig& config_;
+  std::string metric_;
   Terminal terminal_;
   std::chrono::steady_clock::time_point start_;
   int64_t first_unit_ = -1;  // units done by an earlier run do not count for the time left
 };
+
+// "seg · unet · 260 images of 200 patients · ..."
+std::string describe(const al::ExperimentConfig& config, const data::Dataset& dataset);
 
 }  // namespace querent::app

@@ -1,10 +1,16 @@
-// The report: OUT/report/index.html, one self-contained page made from OUT/results.json and OUT/gallery/.
+// Reports: one self-contained page each, OUT/report/index.html made from OUT/results.json and OUT/gallery/.
 #pragma once
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace querent::app {
 
 // Writes run_folder/report/index.html and returns its path. Error when there are no results yet.
 std::string write_report(const std::string& run_folder);
+
+// What run_folder/paper.json says of the annotation that the method saved, in a sentence.
+std::string paper_headline(const nlohmann::json& results);
+// The same for run_folder/paper.json: report/paper.html.
+std::string write_paper_report(const std::string& run_folder);
 
 }  // namespace querent::app

@@ -2,6 +2,8 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "al/evaluation.h"
 #include "al/experiment.h"
@@ -14,6 +16,7 @@
 #include "data/phantom.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 #include "tensor/run.h"
 
 namespace querent::app {
@@ -21,11 +24,41 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void print_summary(const std::string& out, uint64_t seed) {
+  const nlohmann::json r = parse_json(read_file(out + "/results.json", uint64_t{256} << 20));
+  const std::string metric = r.at("primary_metric");
+  const double full = r.at("full_data").at(metric);
+  std::printf("\nall %ld labels: %s %.4f\n", r.at("data").at("train").get<long>(), metric.c_str(), full);
+  std::map<std::string, std::map<int64_t, std::vector<double>>> values;
+  for (const auto& curve : r.at("curves")) {
+    for (const auto& p : curve.at("points")) {
+      values[curve.at("strategy")][p.at("labelled")].push_back(p.at("metrics").at(metric));
+    }
+  }
+  for (const auto& [strategy, points] : values) {
+    std::printf("  %-22s", strategy.c_str());
+    for (const auto& [labelled, v] : points) {
+      double sum = 0;
+      for (const double x : v) sum += x;
+      std::printf("  %ld: %.4f", static_cast<long>(labelled), sum / static_cast<double>(v.size()));
+    }
+    std::printf("\n");
+  }
+  std::printf("next: querent predict IMAGE --weights %s/weights/full_s%ld.safetensors --uncertainty\n", out.c_str(),
+              static_cast<long>(seed));
+  std::printf("report: %s/report/index.html\n", out.c_str());
+}
+
 // Runs the experiment with bars on the screen; returns the exit code.
 int run_with_progress(const Options& o, const data::Dataset& dataset) {
   if (o.force) fs::remove_all(o.out);
   const al::ExperimentConfig config = experiment_config(o);
-  RunProgress screen(o, config, dataset);
+  RunProgress screen(o, al::primary_metric(config.task));
+  std::string strategies;
+  for (const std::string& s : config.strategies) strategies += (strategies.empty() ? "" : ", ") + s;
+  screen.line(describe(config, dataset));
+  screen.line(text("strategies {} · {} seeds · {} to {} labels · {} steps a round", strategies, config.seeds, config.start,
+                   config.budget, config.steps));
   al::Hooks hooks;
   hooks.progress = [&](const al::Progress& p) { screen.show(p); };
   hooks.stop = [&] { return should_stop(o.out); };
@@ -40,7 +73,7 @@ int run_with_progress(const Options& o, const data::Dataset& dataset) {
   if (o.json) {
     std::printf("%s", read_file(o.out + "/results.json", size_t{256} << 20).c_str());
   } else if (!o.quiet) {
-    screen.summary(o.out);
+    print_summary(o.out, config.seed);
   }
   return 0;
 }

@@ -24,6 +24,7 @@ Options with_defaults(Options o) {
   if (o.dropout < 0) o.dropout = seg ? 0.1 : 0.2;
   if (o.batch == 0) o.batch = seg ? 8 : 16;
   if (o.lr == 0) o.lr = seg ? 3e-3 : 1e-3;
+  if (o.seeds == 0) o.seeds = 3;
   if (o.start == 0) o.start = seg ? 4 : 16;
   if (o.budget == 0) o.budget = seg ? 64 : 250;
   if (o.full_steps == 0) o.full_steps = o.steps > 0 ? 3 * o.steps : seg ? 900 : 600;

@@ -35,6 +35,19 @@ Loader::Loader(Dataset dataset, LoaderOptions options) : dataset_(std::move(data
   cache_.resize(dataset_.cases.size());
 }
 
+int64_t Loader::append(Case c) {
+  dataset_.cases.push_back(std::move(c));
+  cache_.emplace_back();
+  return count() - 1;
+}
+
+void Loader::truncate(int64_t kept) {
+  check(kept > 0 && kept <= count(), "loader: cannot keep {} of {} cases", kept, count());
+  for (auto i = static_cast<size_t>(kept); i < cache_.size(); ++i) cached_bytes_ -= cache_[i] ? cache_[i]->bytes() : 0;
+  dataset_.cases.resize(static_cast<size_t>(kept));
+  cache_.resize(static_cast<size_t>(kept));
+}
+
 std::shared_ptr<const Loader::Item> Loader::read(int64_t index) const {
   const Case& c = dataset_.cases[static_cast<size_t>(index)];
   const Image whole = to_grey(decode_image(c.image));

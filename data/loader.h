@@ -44,6 +44,9 @@ class Loader {
   const Dataset& dataset() const { return dataset_; }
   const LoaderOptions& options() const { return options_; }
   int64_t count() const { return static_cast<int64_t>(dataset_.cases.size()); }
+  // Cases that come up while training (synthetic films): the new case's index, and back to the first `count` cases.
+  int64_t append(Case c);
+  void truncate(int64_t count);
 
   // The cases in the order given, without augmentation: for scoring and evaluation.
   Batch batch(std::span<const int64_t> cases) const;

@@ -114,9 +114,32 @@ std::vector<Leak> find_leaks(const Dataset& d) {
   return leaks;
 }
 
+void check_synthetic(const Dataset& d) {
+  const auto is_synthetic = [](const Case& c) {
+    const auto it = c.extra.find("synthetic");
+    return it != c.extra.end() && it->second == "1";
+  };
+  std::unordered_map<std::string, const Case*> real;
+  for (const Case& c : d.cases) {
+    if (!is_synthetic(c)) real.emplace(c.id, &c);
+  }
+  for (const Case& c : d.cases) {
+    if (!is_synthetic(c)) continue;
+    check(c.split == "train", "split: synthetic case {} is in {}; synthetic films may only be trained on", c.id,
+          c.split.empty() ? "no split" : c.split);
+    const auto name = c.extra.find("base");
+    const auto base = real.find(name == c.extra.end() ? "" : name->second);
+    check(base != real.end(), "split: synthetic case {} names no real case of this data set as its base", c.id);
+    check(base->second->split == "train" && patient_key(c) == patient_key(*base->second),
+          "split: synthetic case {} is made from case {} (patient {}, {}), which must be a training case of the same "
+          "patient; leave the synthetic case out",
+          c.id, base->second->id, patient_key(*base->second), base->second->split);
+  }
+}
+
 void check_no_leak(const Dataset& d) {
   const std::vector<Leak> leaks = find_leaks(d);
-  if (leaks.empty()) return;
+  if (leaks.empty()) return check_synthetic(d);
   const Leak& l = leaks[0];
   fail(
       "split: {} is in two splits: case {} in {} and case {} in {} ({} such leaks); put all images of a patient on one "

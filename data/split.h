@@ -19,7 +19,12 @@ struct SplitOptions {
 // the order of the cases. Ends with check_no_leak().
 void split_dataset(Dataset& d, const SplitOptions& options = {});
 
-// Throws when a patient, or (where hashes are known) the same image file, is in two splits; names both cases.
+// A synthetic case (extra["synthetic"] = "1") is made from the case extra["base"]. It may only be trained on, and only if
+// its base is: Case::split "train" for both, one patient. Throws and names the case.
+void check_synthetic(const Dataset& d);
+
+// Throws when a patient, or (where hashes are known) the same image file, is in two splits, and names both cases; ends
+// with check_synthetic().
 void check_no_leak(const Dataset& d);
 struct Leak {
   std::string what;  // "patient p7" or "the same image"

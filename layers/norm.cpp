@@ -11,7 +11,7 @@ BatchNorm2d::BatchNorm2d(const Scope& scope, int64_t channels) {
 }
 
 Tensor BatchNorm2d::operator()(const Tensor& x, const Pass& pass) const {
-  if (!pass.batch_statistics()) return batch_norm_eval(x, weight, bias, running_mean, running_var);
+  if (!pass.batch_statistics(weight)) return batch_norm_eval(x, weight, bias, running_mean, running_var);
   const int64_t count = x.numel() / x.dim(-1);
   check(count > 1,
         "batch_norm: '{}' sees one value per channel (x={}) and cannot be trained on it; use a larger batch or image",

@@ -94,14 +94,21 @@ const ParamSet& Params::all() const {
   return set_;
 }
 
-ParamSet Params::under(std::string_view prefix) const {
-  std::vector<size_t> chosen;
+ParamSet Params::where(const std::function<bool(const Tensor&)>& chosen) const {
+  std::vector<size_t> places;
   const ParamSet& set = all();
   for (size_t i = 0; i < set.tensors.size(); ++i) {
-    if (set.tensors[i].name().starts_with(prefix)) chosen.push_back(i);
+    if (chosen(set.tensors[i])) places.push_back(i);
   }
-  check(!chosen.empty(), "params: no parameter's name starts with '{}'", prefix);
-  return subset(set, chosen);
+  check(!places.empty(), "params: none of the {} parameters is chosen", set.tensors.size());
+  return subset(set, places);
+}
+
+ParamSet Params::under(std::string_view prefix) const {
+  const auto starts = [&](const Tensor& t) { return t.name().starts_with(prefix); };
+  check(std::any_of(all().tensors.begin(), all().tensors.end(), starts), "params: no parameter's name starts with '{}'",
+        prefix);
+  return where(starts);
 }
 
 int64_t Params::count() const {

@@ -100,8 +100,10 @@ class Params {
 
   // All parameters in the order of construction. The first call moves their bytes into one arena; handles follow.
   const ParamSet& all() const;
-  // Those whose name starts with `prefix`; `flat` is set when they are neighbours in the arena.
+  // Those whose name starts with `prefix`, or for which `chosen` is true: what an optimizer may train while the rest is
+  // frozen. `flat` is set when they are neighbours in the arena. Error: there is none.
   ParamSet under(std::string_view prefix) const;
+  ParamSet where(const std::function<bool(const Tensor& parameter)>& chosen) const;
   const Tensors& buffers() const { return buffers_; }
   int64_t count() const;                          // trainable numbers (padding in the arena not counted)
   Tensor find(std::string_view name) const;       // parameter or buffer; none when there is no such name

@@ -1,10 +1,18 @@
 #include "layers/pass.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "tensor/rng.h"
+#include "tensor/tape.h"
 
 namespace querent {
+
+bool Pass::batch_statistics(const Tensor& weight) const {
+  if (mode != train || !trained) return mode == train;
+  return std::any_of(trained->tensors.begin(), trained->tensors.end(),
+                     [&](const Tensor& t) { return t.id() == weight.id(); });
+}
 
 Tensor make_streams(uint64_t seed, std::span<const int64_t> ids, int64_t draw) {
   std::vector<int64_t> rows;

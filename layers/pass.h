@@ -7,6 +7,8 @@
 
 namespace querent {
 
+struct ParamSet;
+
 // train: dropout on, batch norm by batch statistics, running statistics updated.
 // eval: dropout off, batch norm by running statistics.
 // mc_dropout: dropout on, batch norm by running statistics: one sample from the approximate posterior (Gal and
@@ -15,8 +17,10 @@ struct Pass {
   enum Mode { train, eval, mc_dropout };
   Mode mode = eval;
   Tensor streams = {};  // i64 [N,2]: the random stream of each row of the batch; not needed in eval
+  const ParamSet* trained = nullptr;  // train: the parameters that are trained; null: all
   bool drops() const { return mode != eval; }
-  bool batch_statistics() const { return mode == train; }
+  // Whether the batch norm with this weight goes by batch statistics: in train, unless its weight is frozen.
+  bool batch_statistics(const Tensor& weight) const;
 };
 
 // Streams (key, counter) for rows that stand for the samples `ids`: the masks of a sample depend on (seed, its id,

@@ -1,6 +1,8 @@
 #include "models/train.h"
 
+#include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "tensor/ops.h"
 #include "tensor/tape.h"
@@ -45,7 +47,7 @@ Tensor cross_entropy_term(const Output& out, const Targets& t, const Tensor& str
 Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const Tensor& x, const Targets& targets,
                                const Tensor& streams, const Tensor& hyper, const TaskLoss& o) {
   Tape tape;
-  const Tensor loss = task_loss(model, model.forward(x, {Pass::train, streams}), targets, streams, o);
+  const Tensor loss = task_loss(model, model.forward(x, {Pass::train, streams, &optimizer.params()}), targets, streams, o);
   require_finite(loss, "training: the loss is {}; lower the learning rate or check the images for non-finite values");
   optimizer.apply(tape.backward(loss, optimizer.params()), hyper);
   return loss;
@@ -73,6 +75,26 @@ Tensor task_loss(const Model& model, const Output& out, const Targets& targets, 
   if (!model.segments || !o.dice) return loss;
   return add(loss,
              soft_dice_loss(out.logits.dim(-1) == 1 ? sigmoid(out.logits) : softmax(out.logits), targets.one_hot));
+}
+
+ParamSet last_layers(const Model& model, const Params& params, int64_t depth) {
+  if (depth == 0) return params.all();
+  const auto is_output = [&](const Tensor& t) {
+    return std::any_of(model.last_layer.begin(), model.last_layer.end(),
+                       [&](const std::string& prefix) { return t.name().starts_with(prefix); });
+  };
+  const auto starts_layer = [&](const Tensor& t) { return t.rank() >= 2 && !is_output(t); };
+  const Tensors& all = params.all().tensors;
+  const int64_t layers = 1 + std::count_if(all.begin(), all.end(), starts_layer);
+  check(depth >= 1 && depth <= layers, "train: {} has {} layers; tune the last 1 to {} of them, or 0 for all, not {}",
+        model.options.name, layers, layers, depth);
+  std::unordered_set<uint64_t> tuned;
+  int64_t layer = 0;  // counted from the first; parameters are in the order of construction
+  for (const Tensor& t : all) {
+    layer += starts_layer(t);
+    if (is_output(t) || layer > layers - depth) tuned.insert(t.id());
+  }
+  return params.where([&](const Tensor& t) { return tuned.contains(t.id()); });
 }
 
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,

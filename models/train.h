@@ -32,8 +32,14 @@ inline Tensor task_loss(const Model& model, const Output& out, const Tensor& lab
   return task_loss(model, out, make_targets(model, labels, out.logits.dtype(), o), streams, o);
 }
 
-// Forward in Pass::train, backward to the optimizer's parameters, one step. Returns the loss before the step; a
-// non-finite loss is an Error and leaves the parameters untouched.
+// The parameters of the last `depth` layers, 1 the output layer (with its log-variance twin), 0 all of them: what
+// fine-tuning trains (Tajbakhsh et al., IEEE TMI 2016). A layer is a convolution or a linear layer and the norm after it;
+// ResNet18's three shortcut convolutions count. Error: more layers than there are.
+ParamSet last_layers(const Model& model, const Params& params, int64_t depth);
+
+// Forward in Pass::train, backward to the optimizer's parameters, one step. Batch norms whose weight the optimizer does
+// not train go by their running statistics and leave them alone. Returns the loss before the step; a non-finite loss is
+// an Error and leaves the parameters untouched.
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
                   const Tensor& streams, const TaskLoss& o = {});
 

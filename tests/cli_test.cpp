@@ -135,7 +135,8 @@ TEST_SUITE("cli_test") {
     const Sandbox s("help");
     CHECK(s.run("") == 0);
     CHECK(s.out().find("querent demo") != std::string::npos);
-    for (const char* verb : {"demo", "run", "train", "eval", "predict", "report", "doctor", "explain", "data check", "data phantom"}) {
+    for (const char* verb : {"demo", "run", "train", "eval", "predict", "report", "doctor", "explain", "data check", "data phantom",
+                             "experiment paper"}) {
       INFO(verb);
       CHECK(s.run(std::string(verb) + " --help") == 0);
       CHECK(s.out().find("--threads") != std::string::npos);
@@ -351,6 +352,33 @@ TEST_SUITE("cli_test") {
 
     CHECK(s.run(flags + "--threads 2 --resume --out parts") == 0);
     check_same(s.root / "whole", s.root / "parts");
+  }
+
+  TEST_CASE("experiment paper: killed and continued to the same bits; a table and a page") {
+    const Sandbox s("paper");
+    const std::string flags = "experiment paper " + tiny("seg") +
+                              "--mc 2 --steps 40 --batch 4 --variants 2 --pool-limit 4 --per-class 2 --fractions 0.35 --seeds 1 ";
+    REQUIRE(s.run(flags + "--threads 1 --out whole") == 0);
+    CHECK(s.out().find("random 35 %") != std::string::npos);
+    CHECK(s.out().find("note: Labels are the distinct real films") != std::string::npos);
+    const std::string page = contents(s.root / "whole/report/paper.html");
+    CHECK(page.find("What the labels bought") != std::string::npos);
+    CHECK(page.find("data:image/png;base64,") != std::string::npos);
+    CHECK(page.find("src=\"http") == std::string::npos);
+
+    const pid_t child = s.start(flags + "--threads 2 --out parts");
+    REQUIRE(s.wait_for([&] { return fs::exists(s.root / "parts/units/first_f35_s1.json"); }));
+    kill(child, SIGKILL);
+    CHECK(s.finish(child) == 128 + SIGKILL);
+    CHECK_FALSE(fs::exists(s.root / "parts/units/random_f35_s1_r1.json"));
+    CHECK(s.run(flags + "--threads 2 --resume --out parts --json") == 0);
+    CHECK(json::parse(s.out()).at("table").size() == 2);
+    check_same(s.root / "whole", s.root / "parts");
+
+    CHECK(s.run(flags + "--out other --ablation no_vgg") == 2);
+    CHECK(s.err().find("needs films of a network; --films edits has none") != std::string::npos);
+    CHECK(s.run(flags + "--out other --films dreams") == 2);
+    CHECK_FALSE(fs::exists(s.root / "other"));
   }
 
   TEST_CASE("an interrupted training continues to the same weights") {

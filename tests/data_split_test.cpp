@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -189,6 +190,28 @@ TEST_CASE("a leak in a given split is an error that names the patient and both c
   CHECK(message([&] { check_no_leak(d); }) == "no error");
   d.cases[0].split = "";  // no side yet, no leak
   CHECK(find_leaks(d).empty());
+}
+
+TEST_CASE("a synthetic case is trained on with its base, or an error names it") {
+  Dataset d;
+  add(d, "p7", "a", 1, "train");
+  add(d, "p8", "b", 1, "val");
+  Case film = d.cases[0];
+  film.id = "p7_0+4";
+  film.extra = {{"synthetic", "1"}, {"base", "p7_0"}};
+  d.cases.push_back(film);
+  check_no_leak(d);
+  const auto said = [&](const std::function<void(Case&)>& change) {
+    Dataset changed = d;
+    change(changed.cases[2]);
+    return message([&] { check_no_leak(changed); });
+  };
+  CHECK(contains(said([](Case& c) { c.split = ""; }), "synthetic case p7_0+4 is in no split; synthetic films may only"));
+  CHECK(contains(said([](Case& c) { c.split = "test", c.patient = "alone"; }), "synthetic case p7_0+4 is in test"));
+  CHECK(contains(said([](Case& c) { c.extra["base"] = "p9_0"; }), "p7_0+4 names no real case of this data set"));
+  CHECK(contains(said([](Case& c) { c.extra["base"] = "p7_0+4"; }), "names no real case"));  // films of films
+  CHECK(contains(said([](Case& c) { c.patient = "other"; }), "made from case p7_0 (patient p7, train), which must be"));
+  CHECK(contains(said([](Case& c) { c.extra["base"] = "p8_0"; }), "made from case p8_0 (patient p8, val)"));
 }
 
 TEST_SUITE_END();

@@ -1,0 +1,41 @@
+// The arms of the paper's experiment (config.h says what each is), its ablations, and where an arm's films come from.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "al/paper/config.h"
+#include "al/synthesis/scoring.h"
+#include "al/synthesis/source.h"
+
+namespace querent::al {
+
+struct Arm {
+  std::string name;
+  bool synthesis = true;  // false: real films only
+  FilmScore score = FilmScore::total;
+};
+Arm method_arm();
+std::vector<Arm> fraction_arms();  // method, selection, random
+
+// The method with one thing changed.
+struct Ablation {
+  std::string_view name, what;
+  bool of_network;  // changes the network that makes the films: nothing to compare when there is none
+};
+std::span<const Ablation> ablations();
+// Names, or "all": those that make sense with this source of films. Errors: an unknown name, a change of a network that
+// is not there.
+std::vector<std::string> choose_ablations(const std::vector<std::string>& names, const std::string& films);
+Arm ablated_arm(const std::string& name);
+
+// Where an arm's films come from. The one place where a source is plugged in.
+struct FilmMaker {
+  FilmSource films;
+  std::function<double(const SyntheticFilm&)> realism;  // higher: more like a real film; empty: it cannot say
+};
+FilmMaker film_maker(const PaperConfig& config, const Arm& arm, uint64_t seed);
+
+}  // namespace querent::al
