@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -107,7 +108,7 @@ Point training_unit(Lab& lab, const std::string& name, const std::string& title,
 std::string end_of(const Lab& lab, const Group& group, const Holdings& h, int64_t round,
                    std::span<const CurvePoint> watched) {
   const PaperConfig& c = lab.config;
-  if (!group.is_loop()) return text("the share of {} labels is spent", group.start + group.batch);
+  if (!group.is_loop()) return text("the share is spent: {} labels", h.labels());
   StoppingRule rule{.budget = share_of(c.budget, lab.train.size()), .tolerance = c.tolerance};
   rule.patience = c.patience > 0 ? std::optional(c.patience) : std::nullopt;
   const StoppingVerdict verdict = should_stop(rule, watched);
@@ -207,9 +208,10 @@ bool run_paper(const PaperConfig& config, const data::Dataset& dataset, const st
   check(config.variants >= 1 && config.per_class >= 1 && config.per_base >= 0,
         "paper: --variants and --per-class must be at least 1, --per-base at least 0; got {}, {} and {}",
         config.variants, config.per_class, config.per_base);
-  check(std::is_sorted(config.fractions.begin(), config.fractions.end(), std::less_equal()) &&
-            !config.fractions.empty() && config.fractions.front() > 0 && config.fractions.back() < 1 &&
-            config.budget > 0 && config.budget <= 1,
+  const std::vector<double>& f = config.fractions;
+  check(!f.empty() && f.front() > 0 && f.back() < 1 &&
+            std::adjacent_find(f.begin(), f.end(), std::greater_equal()) == f.end() && config.budget > 0 &&
+            config.budget <= 1,
         "paper: --fractions must rise between 0 and 1, and --budget-share lie between them");
   for (const auto* part : {&val, &test}) {
     const auto label = [&](int64_t i) { return dataset.cases[static_cast<size_t>(i)].label; };
@@ -225,7 +227,7 @@ bool run_paper(const PaperConfig& config, const data::Dataset& dataset, const st
 
   const int64_t classes = config.run.task == "seg" ? 1 : static_cast<int64_t>(dataset.classes.size());
   std::vector<std::pair<Group, std::vector<Arm>>> plan;
-  for (const double f : config.fractions) plan.emplace_back(fraction_group(f, classes, train.size()), fraction_arms());
+  for (const double share : f) plan.emplace_back(fraction_group(share, classes, train.size()), fraction_arms());
   for (const std::string& name : chosen) plan.back().second.push_back(ablated_arm(name));
   plan.emplace_back(loop_group(config, classes, train.size()), std::vector{method_arm()});
 
@@ -251,7 +253,7 @@ bool run_paper(const PaperConfig& config, const data::Dataset& dataset, const st
   for (size_t i = 0; i < dataset.cases.size(); ++i) lab.index_of[dataset.cases[i].id] = static_cast<int64_t>(i);
   const Group& loop = plan.back().first;
   const int64_t rounds = (share_of(config.budget, train.size()) - loop.start + loop.batch - 1) / loop.batch;
-  lab.units = 1 + std::min(rounds, most_rounds) - 1;
+  lab.units = std::min(rounds, most_rounds);  // full supervision, and the loop's rounds after its first
   for (const auto& [group, arms] : plan) lab.units += 1 + static_cast<int64_t>(arms.size());
   lab.units *= config.run.seeds;
   try {

@@ -3,6 +3,7 @@
 //   {"task","profile","films","model","metrics":[...],"primary_metric", ... how it was made ...
 //    "notes":["what a reader must know", ...],
 //    "arms":[{"arm","fraction","seed","round","labels","synthetic","pixels","metrics":{},"stop"}],
+//              one entry a unit; arm "first" is what a fraction's arms begin with, half of its share
 //    "table":[{"metric","cells":[{"column","arm","fraction","n","mean","sd","low","high"}]}],   as the paper's table 1
 //    "by_arm":[{"arm","cells":[{"fraction","labels","synthetic", mean ... of the primary metric}]}],
 //    "saving":{"target","fraction","films","pixels"},
