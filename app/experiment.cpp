@@ -58,7 +58,7 @@ std::string mean(const json& cell, int digits) {
 }
 
 void print_tables(const json& r) {
-  constexpr size_t first = 24, wide = 15;
+  constexpr size_t first = 24, wide = 17;
   const auto line = [](const std::string& label, const std::vector<std::string>& cells) {
     std::string all = padded(label, first);
     for (const std::string& c : cells) all += padded(c, wide);

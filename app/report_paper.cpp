@@ -138,8 +138,9 @@ std::string films(const std::string& folder, const json& r) {
   const double last = r.at("by_arm").at(0).at("cells").back().at("fraction");
   const std::string unit = text("{}/units/method_f{}_s{}_r1.json", folder, 100 * last, dump_json(r.at("seeds").at(0)));
   if (!std::filesystem::exists(unit)) return "";
+  const json chosen = parse_json(read_file(unit, largest_json)).at("added").at("films");
   size_t shown = 0;
-  for (const json& f : parse_json(read_file(unit, largest_json)).at("added").at("films")) {
+  for (const json& f : chosen) {
     const std::string path = folder + "/" + name(f, "image");
     if (shown == shown_films || !std::filesystem::exists(path)) break;
     ++shown;
@@ -159,6 +160,8 @@ std::string films(const std::string& folder, const json& r) {
 std::string paper_headline(const json& r) {
   const json& s = r.at("saving");
   if (s.is_null()) return "Not finished";
+  if (r.at("primary_metric") == "auc" && s.at("target") < 0.5)
+    return "Full supervision did no better than chance: there is nothing to compare with";
   const std::string target = text("99 % of full supervision ({} {})", metric_title(name(r, "primary_metric")),
                                   fixed(s.at("target"), metric_digits(name(r, "primary_metric"))));
   if (s.at("fraction").is_null()) return text("The method did not reach {} at any fraction", target);
