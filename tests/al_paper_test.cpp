@@ -353,6 +353,10 @@ TEST_CASE("the loop buys as many of each class each round, within its budget, an
   CHECK(labels == budget);
   CHECK(last.at("stop").get<std::string>().find(text("budget of {} labels is spent", budget)) != std::string::npos);
   CHECK(fs::exists(s.out("loop") + text("/weights/loop_s1_r{}.safetensors", last.at("round").get<int64_t>())));
+  for (int64_t n = 1; n <= last.at("round"); ++n) {  // every round makes variants that were not seen before
+    const json round = read(s.out("loop") + text("/units/loop_s1_r{}.json", n)).at("added");
+    for (const json& f : round.at("films")) CHECK(f.at("variant").get<int64_t>() / c.variants == n - 1);
+  }
   const json first = read(s.out("loop") + "/units/loop_s1_r1.json").at("added");
   std::map<std::string, int64_t> of_class;
   for (const json& f : first.at("films")) ++of_class[s.find(f.at("base")).label];

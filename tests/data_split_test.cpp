@@ -212,6 +212,8 @@ TEST_CASE("a synthetic case is trained on with its base, or an error names it") 
   CHECK(contains(said([](Case& c) { c.extra["base"] = "p7_0+4"; }), "names no real case"));  // films of films
   CHECK(contains(said([](Case& c) { c.patient = "other"; }), "made from case p7_0 (patient p7, train), which must be"));
   CHECK(contains(said([](Case& c) { c.extra["base"] = "p8_0"; }), "made from case p8_0 (patient p8, val)"));
+  d.cases[0].split = "";
+  CHECK(contains(message([&] { check_synthetic(d); }), "made from case p7_0 (patient p7, ), which must be"));
 }
 
 TEST_SUITE_END();
