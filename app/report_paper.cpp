@@ -37,9 +37,8 @@ std::string table(const std::string& head, const std::string& body) {
 std::string paper_table(const json& r) {
   std::string head = "<th></th>", body;
   for (const json& c : r.at("table").at(0).at("cells")) {
-    const bool method = c.at("arm") == "method";
-    head +=
-        text("<th>{}{}</th>", method ? "method<small>" : "", escape(name(c, "column"))) + (method ? "</small>" : "");
+    const std::string column = escape(name(c, "column"));
+    head += c.at("arm") == "method" ? text("<th>method<small>{}</small></th>", column) : text("<th>{}</th>", column);
   }
   for (const json& row : r.at("table")) {
     body += text("<tr><th>{}</th>", escape(metric_title(name(row, "metric"))));
