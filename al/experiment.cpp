@@ -74,6 +74,7 @@ struct Lab {
   void train_on(Learner& learner, const std::vector<int64_t>& cases, int64_t steps, uint64_t key, const std::string& unit) {
     TrainOptions t{.steps = steps, .batch = config.batch, .lr = config.lr, .weight_decay = config.weight_decay};
     t.key = key;
+    t.unit = unit;
     t.checkpoint = folder.checkpoint();
     TrainHooks h;
     h.step = [&](int64_t step, double loss) { report({Progress::step, unit, 0, 0, step, steps, loss, nullptr}); };

@@ -33,7 +33,7 @@ void Learner::save_checkpoint(const std::string& path, const Optimizer& optimize
   all.push_back(Tensor(params_->all().flat).named("params"));
   for (const Tensor& b : params_->buffers()) all.push_back(b);
   write_tensors(path, all,
-                {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}, {"identity", o.identity}});
+                {{"key", std::to_string(o.key)}, {"steps", std::to_string(o.steps)}, {"unit", o.unit}, {"identity", o.identity}});
 }
 
 bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
@@ -49,7 +49,11 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
     check(identity != file.metadata.end() && identity->second == o.identity,
           "train: '{}' belongs to a training with other flags; use --force to start again or another --out",
           o.checkpoint);
-    if (file.metadata.at("key") == std::to_string(o.key) && file.metadata.at("steps") == std::to_string(o.steps)) {
+    const auto said = [&](const char* name) {
+      const auto it = file.metadata.find(name);
+      return it == file.metadata.end() ? std::string() : it->second;
+    };
+    if (said("key") == std::to_string(o.key) && said("steps") == std::to_string(o.steps) && said("unit") == o.unit) {
       optimizer.load_state(file);
       params_->all().flat.copy_from(file.at("params"));
       for (const Tensor& b : params_->buffers()) b.copy_from(file.at(b.name()));

@@ -15,8 +15,15 @@ void paper_flags(CLI::App* v, Options& o) {
        "every film, 20 seeds (a GPU cluster's work)")
       ->check(CLI::IsMember({"cpu", "paper"}))
       ->capture_default_str();
-  v->add_option("--films", p.films, "Where synthetic films come from: edits (mask and intensity edits, no network)")
+  v->add_option(
+       "--films", p.films,
+       "Where synthetic films come from: edits (mask and intensity edits, no network) | gan (the network in --gan-dir)")
+      ->check(CLI::IsMember({"edits", "gan"}))
       ->capture_default_str();
+  v->add_option(
+      "--gan-dir", p.gan_dir,
+      "The folder given to 'synth train' as --out; trained with the same --data, --seed, --val and --test. The "
+      "ablations of its loss use DIR-no_nmi, DIR-no_vgg and DIR-no_mse");
   v->add_flag("--edits-as-printed", p.edits_as_printed, "Edit with the ranges as printed instead of plausible ones");
   v->add_option("--seeds", o.seeds, "Repeat with so many seeds (default: cpu 3, paper 20)")->check(CLI::Range(1, 100));
   v->add_option("--steps", o.steps, "Optimizer steps a round; full supervision gets twice as many (0: the profile's)")

@@ -122,6 +122,28 @@ TEST_CASE("a run with a cold start and an ensemble; a plain configuration is wri
   CHECK_THROWS_WITH_AS(run_experiment(c, s.dataset, out, {}), doctest::Contains("ensemble (3, now null)"), Error);
 }
 
+TEST_CASE("a training that was stopped is not continued for another strategy's labels") {
+  const Sandbox s;
+  const fs::path whole = s.root / "whole", parts = s.root / "parts";
+  REQUIRE(run_experiment(tiny("seg", {"bald", "random"}), s.dataset, whole.string(), {}));
+  bool stop = false;
+  Hooks hooks;
+  hooks.progress = [&](const Progress& p) {
+    stop = stop || (p.what == Progress::step && p.unit.starts_with("random") && p.done == 2);
+  };
+  hooks.stop = [&] { return stop; };
+  CHECK_FALSE(run_experiment(tiny("seg", {"random"}), s.dataset, parts.string(), hooks));
+  REQUIRE(fs::exists(parts / "checkpoint.safetensors"));
+  REQUIRE(run_experiment(tiny("seg", {"bald", "random"}), s.dataset, parts.string(), {}));
+  for (const char* unit : {"units/bald_s1_r1.json", "units/random_s1_r1.json"}) {
+    const auto metrics = [&](const fs::path& folder) {
+      std::ifstream in(folder / unit);
+      return json::parse(in).at("point").at("metrics");
+    };
+    CHECK_MESSAGE(metrics(whole) == metrics(parts), unit);
+  }
+}
+
 TEST_CASE("the passes of an ensemble are one prediction of each network") {
   const Sandbox s;
   data::Loader loader(s.dataset, {.size = 32});

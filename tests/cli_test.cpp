@@ -379,6 +379,19 @@ TEST_SUITE("cli_test") {
     CHECK(s.err().find("needs films of a network; --films edits has none") != std::string::npos);
     CHECK(s.run(flags + "--out other --films dreams") == 2);
     CHECK_FALSE(fs::exists(s.root / "other"));
+
+    // Films of a network, which must not have learnt from films that are held out here.
+    const std::string gan = "synth train --data ph/labels.csv --gan pix2pix --size 32 --width 4 --steps 2 --batch 2 --threads 1 ";
+    REQUIRE(s.run(gan + "--out gan") == 0);
+    CHECK(s.run(flags + "--threads 1 --out films --films gan --gan-dir gan --ablation no_gan") == 0);
+    REQUIRE(s.run(gan + "--seed 7 --out other_gan") == 0);
+    CHECK(s.run(flags + "--out other --films gan --gan-dir other_gan") == 2);
+    CHECK(s.err().find("which is not a training film here; train it with the same --data, --seed") != std::string::npos);
+    CHECK(s.run(flags + "--out other --films gan") == 2);
+    CHECK(s.err().find("--films gan needs --gan-dir") != std::string::npos);
+    CHECK(s.run(flags + "--out other --films gan --gan-dir gan --ablation no_nmi") == 2);
+    CHECK(s.err().find("gan-no_nmi") != std::string::npos);
+    CHECK_FALSE(fs::exists(s.root / "other"));
   }
 
   TEST_CASE("an interrupted training continues to the same weights") {

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
+#include "al/synthesis/synthesizer.h"
 #include "tensor/error.h"
+#include "tensor/files.h"
 #include "tensor/rng.h"
 
 namespace querent::al {
@@ -68,12 +71,37 @@ Arm ablated_arm(const std::string& name) {
   return arm;
 }
 
+std::string gan_folder(const PaperConfig& config, const std::string& arm) {
+  check(config.films == "edits" || config.films == "gan",
+        "paper: there is no source of films named '{}'; use edits or gan", config.films);
+  if (config.films == "edits" || arm == "no_gan") return "";
+  check(!config.gan_dir.empty(), "paper: --films gan needs --gan-dir, a folder of 'querent synth train'");
+  const bool other_loss = arm == "no_nmi" || arm == "no_vgg" || arm == "no_mse";
+  return other_loss ? config.gan_dir + "-" + arm : config.gan_dir;
+}
+
+void check_gan(const PaperConfig& config, const std::string& arm, const std::set<std::string>& training_ids) {
+  const std::string folder = gan_folder(config, arm);
+  if (folder.empty()) return;
+  Synthesizer::open(folder);
+  std::istringstream films(read_file(folder + "/films.txt", uint64_t{64} << 20));
+  for (std::string id; std::getline(films, id);) {
+    check(
+        training_ids.contains(id),
+        "paper: the network in '{}' has learnt from film {}, which is not a training film here; train it with the same "
+        "--data, --seed, --val and --test",
+        folder, id);
+  }
+}
+
 FilmMaker film_maker(const PaperConfig& config, const Arm& arm, uint64_t seed) {
   EditOptions edits = config.edits_as_printed ? paper_edits() : EditOptions{};
   if (arm.name == "no_boundary") edits.boundary_share = 0;
   if (arm.name == "no_intensity") edits.intensity_share = 0;
-  check(config.films == "edits", "paper: there is no source of films named '{}'; use edits", config.films);
-  return {edited_films(mix_key(seed, hash_name("films")), edits), {}};
+  const uint64_t key = mix_key(seed, hash_name("films"));
+  const std::string folder = gan_folder(config, arm.name);
+  if (folder.empty()) return {edited_films(key, edits), {}};
+  return {gan_films(Synthesizer::open(folder), key, edits), {}};
 }
 
 }  // namespace querent::al

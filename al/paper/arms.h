@@ -1,6 +1,7 @@
 // The arms of the paper's experiment (config.h says what each is), its ablations, and where an arm's films come from.
 #pragma once
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,13 @@ std::span<const Ablation> ablations();
 // is not there.
 std::vector<std::string> choose_ablations(const std::vector<std::string>& names, const std::string& films);
 Arm ablated_arm(const std::string& name);
+
+// The folder of the network that makes an arm's films; "" when they are edits. The ablations of the content loss have a
+// network each, trained without that term into "GAN_DIR-no_nmi" and so on.
+std::string gan_folder(const PaperConfig& config, const std::string& arm);
+
+// Throws unless that network has learnt from training films alone: a film it has seen may not be tested on.
+void check_gan(const PaperConfig& config, const std::string& arm, const std::set<std::string>& training_ids);
 
 // Where an arm's films come from. The one place where a source is plugged in.
 struct FilmMaker {

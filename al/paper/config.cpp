@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "al/synthesis/synthesizer.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
 
@@ -23,6 +24,7 @@ std::string PaperConfig::json() const {
   nlohmann::json j = parse_json(run.json());
   for (const char* unused : {"start", "growth", "full_steps", "reduction", "cold_start", "ensemble"}) j.erase(unused);
   j["films"] = films;
+  j["gan"] = films == "gan" ? sha256_file(gan_dir + "/" + generator_file) : "";
   j["edits_as_printed"] = edits_as_printed;
   j["variants"] = variants;
   j["per_class"] = per_class;

@@ -36,6 +36,7 @@ struct PaperConfig {
   ExperimentConfig run;
   std::string profile = "cpu";           // cpu | paper: where defaults came from, for the record
   std::string films = "edits";           // where films come from (arms.h)
+  std::string gan_dir;                   // films = "gan": a folder of `querent synth train`
   bool edits_as_printed = false;         // paper_edits() instead of the plausible ones (al/synthesis/mask_edit.h)
   int64_t variants = 4;                  // made of each base film in a round
   int64_t per_class = 16, per_base = 1;  // as in FilmSelection

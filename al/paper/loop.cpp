@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "al/evaluation.h"
 #include "al/paper/arms.h"
@@ -221,6 +222,10 @@ bool run_paper(const PaperConfig& config, const data::Dataset& dataset, const st
           part == &val ? "validation" : "test", label(part->front()), part == &val ? "val" : "test");
   }
   const std::vector<std::string> chosen = choose_ablations(config.ablations, config.films);
+  std::set<std::string> training_ids;
+  for (const int64_t i : train) training_ids.insert(dataset.cases[static_cast<size_t>(i)].id);
+  check_gan(config, method_arm().name, training_ids);
+  for (const std::string& name : chosen) check_gan(config, ablated_arm(name).name, training_ids);
   const bool has_realism = bool{film_maker(config, method_arm(), config.run.seed).realism};
   check(config.realism_percentile == 0 || has_realism,
         "paper: --films {} cannot say how real a film looks; leave --realism out", config.films);
