@@ -185,8 +185,8 @@ TEST_CASE("the response of a generator is larger inside the changed mask when it
   const FilmGenerator everywhere = [](const Tensor& films, const Tensor& masks) {  // brighter as a whole
     return add(films, broadcast_to(reshape(mean(masks), {1, 1, 1, 1}), films.shape()));
   };
-  const MaskResponse none = mask_response(deaf, pairs), all = mask_response(follows, pairs),
-                     global = mask_response(everywhere, pairs);
+  const MaskEffect none = mask_effect(deaf, pairs), all = mask_effect(follows, pairs),
+                     global = mask_effect(everywhere, pairs);
   CHECK(none.inside == 0);
   CHECK(none.outside == 0);
   CHECK(none.pairs == 4);
@@ -195,7 +195,7 @@ TEST_CASE("the response of a generator is larger inside the changed mask when it
   CHECK(global.outside > 0);
 
   std::vector<EpochLog> log(3);
-  const auto with = [&](const MaskResponse& r) {
+  const auto with = [&](const MaskEffect& r) {
     for (EpochLog& e : log) e.response = r, e.losses.discriminator = 0.4;
     return log;
   };
@@ -206,7 +206,7 @@ TEST_CASE("the response of a generator is larger inside the changed mask when it
   CHECK_FALSE(warns({log.back(), log.back()}, "the mask is ignored"));
   std::vector<FilmPair> same = pairs;
   for (FilmPair& p : same) p.edit.mask = p.mask;
-  CHECK(mask_response(follows, same).pairs == 0);
+  CHECK(mask_effect(follows, same).pairs == 0);
   CHECK_FALSE(warns(with({0, 0, 0}), "the mask is ignored"));
 }
 

@@ -161,7 +161,7 @@ class Session {
     EpochLog e;
     e.epoch = static_cast<int64_t>(log_.size()) + 1, e.step = step;
     e.losses = mean_losses(sums_, summed_);
-    e.response = mask_response(generate, probes_);
+    e.response = mask_effect(generate, probes_);
     log_.push_back(e);
     log_.back().warnings = gan_warnings(log_, training().loss.kind);
     sums_ = {}, summed_ = 0;

@@ -33,7 +33,7 @@ bool held(std::span<const EpochLog> log, Rule rule) {
 
 }  // namespace
 
-MaskResponse mask_response(const FilmGenerator& generate, std::span<const FilmPair> pairs) {
+MaskEffect mask_effect(const FilmGenerator& generate, std::span<const FilmPair> pairs) {
   double sums[2] = {0, 0};  // outside, inside
   int64_t pixels[2] = {0, 0}, used = 0;
   for (const FilmPair& p : pairs) {

@@ -13,17 +13,17 @@ namespace querent::al {
 
 // Mean |G(x, m) - G(x, m')| over the pixels inside m xor m' and over those outside, all pairs together; m is the mask
 // of x. Greys in -1..1. Pairs with m = m' are left out; `pairs` counts the others.
-struct MaskResponse {
+struct MaskEffect {
   double inside = 0, outside = 0;
   int64_t pairs = 0;
 };
-MaskResponse mask_response(const FilmGenerator& generate, std::span<const FilmPair> pairs);
+MaskEffect mask_effect(const FilmGenerator& generate, std::span<const FilmPair> pairs);
 
 // One line of losses.jsonl: means over the epoch, the response at its end.
 struct EpochLog {
   int64_t epoch = 0, step = 0;  // both counted from 1; the epoch's last step
   GanLosses losses;
-  MaskResponse response;
+  MaskEffect response;
   std::vector<std::string> warnings;
 };
 nlohmann::json to_json(const EpochLog& e);
