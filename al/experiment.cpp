@@ -303,6 +303,14 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
   check(!train.empty() && !val.empty() && !test.empty(),
         "run: the split leaves {} training, {} validation and {} test images; each needs at least one: change --val or --test",
         train.size(), val.size(), test.size());
+  for (const auto* part : {&val, &test}) {
+    const auto label = [&](int64_t i) { return dataset.cases[static_cast<size_t>(i)].label; };
+    const auto other = [&](int64_t i) { return label(i) != label(part->front()); };
+    const char* name = part == &val ? "validation" : "test";
+    check(config.task == "seg" || std::any_of(part->begin(), part->end(), other),
+          "run: all {} {} images are of one class ({}), so there is no AUC; change --{} or --seed", part->size(), name,
+          label(part->front()), part == &val ? "val" : "test");
+  }
   const auto available = static_cast<int64_t>(train.size());
   check(config.start <= available, "run: --start {} labels, but there are only {} training images; use at most {}",
         config.start, available, available);

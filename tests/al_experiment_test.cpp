@@ -89,6 +89,11 @@ TEST_CASE("a strategy for the other task, a cold start that needs a model and an
                        "cold start: bald needs a model that has seen labels; the first labels can be chosen by random, "
                        "coreset, typiclust, probcover",
                        Error);
+  data::Dataset one_class = s.dataset;
+  for (data::Case& k : one_class.cases)
+    if (k.split == "test") k.label = one_class.classes[0];
+  CHECK_THROWS_WITH_AS(run_experiment(tiny("cls", {"random"}), one_class, out, {}),
+                       doctest::Contains("test images are of one class"), Error);
   c = tiny("seg", {"random"});
   c.ensemble = 1;
   CHECK_THROWS_WITH_AS(run_experiment(c, s.dataset, out, {}), doctest::Contains("at least 2 networks, got 1"), Error);
