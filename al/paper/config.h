@@ -9,8 +9,7 @@
 //   selection  real films, chosen in the same way; no synthesis
 //   random     real films, as many of each class, at random
 //   loop       the method from 16 films a class, 16 more a class in each round, until the validation metric has not
-//   risen
-//              by `tolerance` for `patience` rounds or the budget is spent
+//              risen by `tolerance` for `patience` rounds or the budget is spent
 //   ablations  the method with one thing changed (arms.h), at the largest fraction
 //
 // Fractions (10, 15, 25, 30 and 35 % of the training films): half of the share are initial labels, the same for all
