@@ -9,7 +9,7 @@ namespace {
 void network_flags(CLI::App* v, al::SynthesisOptions& s) {
   v->add_option("--gan", s.gan,
                 "paper: residual generator told by a code z of the mask (Mahapatra et al. 2018); pix2pix: U-Net that "
-                "sees the mask itself (Isola et al. 2017) and follows it after far fewer steps")
+                "sees the mask itself (Isola et al. 2017), a quicker step at the same width")
       ->check(CLI::IsMember({"paper", "pix2pix"}))
       ->capture_default_str();
   v->add_option("--size", s.size, "Films are SIZE x SIZE pixels: a multiple of 16")
@@ -18,6 +18,11 @@ void network_flags(CLI::App* v, al::SynthesisOptions& s) {
   v->add_option("--width", s.width, "Channels of the first convolution of both networks")->capture_default_str();
   v->add_option("--blocks", s.blocks, "paper: residual blocks (SRGAN has 16)")->capture_default_str();
   v->add_option("--latent", s.latent, "paper: numbers in z")->capture_default_str();
+  v->add_option("--injection", s.injection,
+                "paper: how the generator is told z: decoded, as the mask that it stands for; concat, as a small map; "
+                "film, as a gain and shift of every channel")
+      ->check(CLI::IsMember({"decoded", "concat", "film"}))
+      ->capture_default_str();
   v->add_option("--norm", s.norm, "batch | instance (for --batch 1)")
       ->check(CLI::IsMember({"batch", "instance"}))
       ->capture_default_str();

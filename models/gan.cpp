@@ -33,6 +33,11 @@ NormKind norm_of(const GanOptions& o) {
 Injection injection_of(const GanOptions& o) {
   return is_second("injection", o.injection, "concat", "film") ? Injection::film : Injection::concat;
 }
+// The ways in which the generator takes z itself; a decoded z is part of its condition.
+void set_latent(ResidualOptions& r, const GanOptions& o) {
+  if (o.injection == "decoded") return;
+  r.latent = o.latent, r.latent_maps = o.latent_maps, r.injection = injection_of(o);
+}
 
 }  // namespace
 
@@ -65,9 +70,15 @@ Gan make_generator(const GanOptions& options, Params& params) {
   Gan gan;
   GanOptions& o = gan.options = options;
   if (is_second("generator", o.generator, "unet", "residual")) {
-    const auto net = std::make_shared<ResidualGenerator>(
-        params.root(), ResidualOptions{o.condition_channels, o.image_channels, o.size, o.width, o.blocks, o.latent,
-                                       o.latent_maps, injection_of(o), norm_of(o)});
+    ResidualOptions r{.in_channels = o.condition_channels,
+                      .out_channels = o.image_channels,
+                      .size = o.size,
+                      .width = o.width,
+                      .blocks = o.blocks,
+                      .latent = 0,
+                      .norm = norm_of(o)};
+    set_latent(r, o);
+    const auto net = std::make_shared<ResidualGenerator>(params.root(), r);
     gan.generate = [net](const Tensor& x, const Tensor& z, const Pass& pass) { return (*net)(x, z, pass); };
   } else {
     check(o.latent == 0, "gan: the unet generator takes no latent vector; use the residual one or latent 0");

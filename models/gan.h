@@ -15,7 +15,9 @@ struct GanOptions {
   std::string generator = "unet";       // unet (pix2pix) or residual (Mahapatra et al. 2018)
   std::string discriminator = "patch";  // patch (70x70 PatchGAN) or dense (eight convolutions and one verdict)
   std::string norm = "batch";           // batch or instance
-  std::string injection = "concat";     // residual: how z enters, concat or film
+  // residual: how z enters. concat and film (models/cgan.h) take the vector; decoded: z arrives as a channel of the
+  // condition, the mask that it decodes to, and the generator takes no vector.
+  std::string injection = "concat";
   int64_t size = 256;                   // height and width of the images
   int64_t condition_channels = 1, image_channels = 1;
   int64_t width = 64, judge_width = 64;  // channels of the first convolution of generator and discriminator

@@ -2,13 +2,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "layers/resample.h"
 #include "tensor/json.h"
 
 namespace querent {
 namespace {
 
 constexpr int64_t levels = 4, stride = int64_t{1} << levels;
-constexpr double slope = 0.2;  // of leaky ReLU
+constexpr int64_t gathered = 8;  // numbers that the channel-wise dense layer makes of one channel
+constexpr double slope = 0.2;    // of leaky ReLU
 const ConvOptions halving{.kernel = 4, .stride = 2, .padding = 1, .bias = false};
 
 MaskAutoencoderOptions checked(const MaskAutoencoderOptions& o) {
@@ -42,8 +44,9 @@ MaskAutoencoderOptions MaskAutoencoderOptions::parse(std::string_view text_of_op
 
 MaskAutoencoder::MaskAutoencoder(const Scope& s, const MaskAutoencoderOptions& o)
     : options(checked(o)),
-      gather(s.sub("gather"), deepest(o), deepest(o), {.kernel = side(o), .groups = deepest(o), .bias = false}),
-      squeeze(s.sub("squeeze"), deepest(o), o.latent),
+      gather(s.sub("gather"), deepest(o), deepest(o) * gathered,
+             {.kernel = side(o), .groups = deepest(o), .bias = false}),
+      squeeze(s.sub("squeeze"), deepest(o) * gathered, o.latent),
       code_norm(s.sub("code_norm"), o.latent),
       expand(s.sub("expand"), o.latent, side(o) * side(o) * deepest(o)) {
   up_norms.emplace_back(s.sub("up_norms.0"), deepest(o));
@@ -66,7 +69,7 @@ Tensor MaskAutoencoder::encode(const Tensor& mask, const Pass& pass) const {
         "mask autoencoder: masks must be [N,{},{},1], got {}", options.size, options.size, mask);
   Tensor y = scale(mask, 2, -1);
   for (size_t k = 0; k < down.size(); ++k) y = leaky_relu(down_norms[k](down[k](y), pass), slope);
-  return code_norm(squeeze(reshape(gather(y), {n, deepest(options)})), pass);
+  return code_norm(squeeze(flatten(gather(y))), pass);
 }
 
 Tensor MaskAutoencoder::decode(const Tensor& z, const Pass& pass) const {

@@ -249,6 +249,37 @@ TEST_CASE("training pairs move the boundary alone, and some change nothing") {
   CHECK(a.edit.image.pixels == b.edit.image.pixels);
 }
 
+TEST_CASE("the networks are told of the mask what its code keeps, or the mask itself") {
+  const EditBase base = phantom_base(2);
+  const Image *film = &base.image, *mask = &base.mask;
+  const Tensor films = film_tensor({&film, 1}), masks = mask_tensor({&mask, 1});
+  const std::vector<float> seen = films.host(), drawn = masks.host();
+  for (const std::string gan : {"paper", "pix2pix"}) {
+    CAPTURE(gan);
+    const auto s = untrained(gan);
+    const GanBatch told = s->condition(films, masks);
+    CHECK_FALSE(told.latent);
+    REQUIRE(told.condition.shape() == Shape{1, 32, 32, 2});
+    const std::vector<float> both = told.condition.host();
+    std::vector<float> logits;
+    if (gan == "paper") logits = s->autoencoder()->decode(s->autoencoder()->encode(masks)).host();
+    for (size_t i = 0; i < drawn.size(); ++i) {
+      const double wanted = gan == "paper" ? std::tanh(logits[i] / 2.0) : 2 * drawn[i] - 1;  // 2 sigmoid(v) - 1
+      CHECK(both[2 * i] == seen[i]);
+      CHECK(both[2 * i + 1] == doctest::Approx(wanted).epsilon(1e-4));
+    }
+  }
+  SynthesisOptions o = tiny("paper");
+  for (const std::string injection : {"concat", "film"}) {
+    o.injection = injection;
+    const GanBatch told = Synthesizer(gan_architecture(o), 7).condition(films, masks);
+    CHECK(told.latent.shape() == Shape{1, 8});
+    CHECK(told.condition.shape() == Shape{1, 32, 32, 1});
+  }
+  o.injection = "vector";
+  CHECK_THROWS_WITH_AS(check_options(o), doctest::Contains("use decoded, concat or film"), Error);
+}
+
 TEST_CASE("a film that is only moved is generated in its place and moved afterwards") {
   EditOptions o;
   o.boundary_share = 0, o.intensity_share = 0, o.rigid_share = 1;

@@ -26,6 +26,7 @@ std::string SynthesisOptions::json() const {
                                   {"width", width},
                                   {"blocks", blocks},
                                   {"latent", latent},
+                                  {"injection", injection},
                                   {"steps", steps},
                                   {"batch", batch},
                                   {"autoencoder_steps", autoencoder_steps},
@@ -44,6 +45,8 @@ void check_options(const SynthesisOptions& o) {
   check_one_of("--gan", o.gan, "paper", "pix2pix");
   check_one_of("--loss", o.loss, "logistic", "lsgan");
   check_one_of("--norm", o.norm, "batch", "instance");
+  check(o.injection == "decoded" || o.injection == "concat" || o.injection == "film",
+        "synth: --injection '{}' is unknown; use decoded, concat or film", o.injection);
   check(o.size >= smallest_size && o.size % size_step == 0,
         "synth: the networks halve a film four times: --size {} must be a multiple of {}, at least {}; use {}", o.size,
         size_step, smallest_size, std::max(smallest_size, (o.size + size_step - 1) / size_step * size_step));
@@ -70,7 +73,8 @@ GanOptions gan_architecture(const SynthesisOptions& o) {
   g.discriminator = paper ? "dense" : "patch";
   g.norm = o.norm;
   g.size = o.size;
-  g.condition_channels = paper ? 1 : 2;
+  if (paper) g.injection = o.injection;
+  g.condition_channels = paper && o.injection != "decoded" ? 1 : 2;
   g.width = g.judge_width = o.width;
   g.blocks = o.blocks;
   g.latent = paper ? o.latent : 0;

@@ -16,7 +16,12 @@ struct SynthesisOptions {
   std::string norm = "batch";        // batch or instance
   int64_t size = 128;                // height and width of the films, a multiple of 16, at least 32
   int64_t width = 32;                // channels of the first convolution of generator and discriminator
-  int64_t blocks = 4, latent = 128;  // paper: residual blocks, length of z
+  int64_t blocks = 4, latent = 256;  // paper: residual blocks, length of z
+  // paper: how z reaches the generator: decoded, as the mask that the frozen decoder makes of it, beside the film;
+  // concat, as a small map that the generator learns to make of it; film, as a gain and a shift of every channel. The
+  // paper does not say; with the latter two the generator learns to leave z aside, as a displaced boundary moves z by
+  // a tenth of the distance between two patients.
+  std::string injection = "decoded";
   int64_t steps = 2000, batch = 4;
   int64_t autoencoder_steps = 600;  // paper: batches of 16 masks before the GAN starts
   double lr = 2e-4;                 // Adam of both networks; falls linearly to 0 over the second half

@@ -21,6 +21,9 @@ std::string required(const std::map<std::string, std::string>& metadata, const f
   return it->second;
 }
 
+// Is the generator given z as a vector, or a mask as a channel of its condition?
+bool takes_vector(const GanOptions& o) { return o.latent > 0 && o.injection != "decoded"; }
+
 // The mask after the boundary edit of a variant, before any rigid motion.
 Image boundary_of(const EditBase& base, const EditRecord& r, uint64_t seed, const EditOptions& o) {
   if (r.boundary.empty()) return base.mask;
@@ -54,10 +57,12 @@ Synthesizer::Synthesizer(const GanOptions& architecture, uint64_t seed)
     : generator_(std::make_unique<Params>(Device::cpu(), seed)),
       codec_(std::make_unique<Params>(Device::cpu(), seed)),
       gan_(make_generator(architecture, *generator_)) {
-  const int64_t channels = architecture.latent > 0 ? 1 : 2;
+  const int64_t channels = takes_vector(architecture) ? 1 : 2;
   check(architecture.image_channels == 1 && architecture.condition_channels == channels,
-        "synthesizer: a generator with latent={} needs {} channels of condition and makes one; got {} and {}",
-        architecture.latent, channels, architecture.condition_channels, architecture.image_channels);
+        "synthesizer: a generator with latent={} injection={} needs {} channels of condition and makes one; got {} and "
+        "{}",
+        architecture.latent, architecture.injection, channels, architecture.condition_channels,
+        architecture.image_channels);
   generator_->all();
   if (architecture.latent == 0) return;
   autoencoder_.emplace(codec_->root(),
@@ -80,8 +85,9 @@ std::shared_ptr<const Synthesizer> Synthesizer::open(const fs::path& folder_or_f
 }
 
 GanBatch Synthesizer::condition(const Tensor& films, const Tensor& masks) const {
-  if (autoencoder_) return {films, {}, autoencoder_->encode(masks)};
-  return {concat({films, scale(masks, 2, -1)}), {}};
+  if (takes_vector(gan_.options)) return {films, {}, autoencoder_->encode(masks)};
+  const Tensor shown = autoencoder_ ? sigmoid(autoencoder_->decode(autoencoder_->encode(masks))) : masks;
+  return {concat({films, scale(shown, 2, -1)}), {}};
 }
 
 Tensor Synthesizer::generate(const Tensor& films, const Tensor& masks, const Pass& pass) const {
