@@ -34,13 +34,4 @@ struct LabelsToTarget {
 };
 LabelsToTarget labels_to_target(std::span<const CurvePoint>, double full_data, double fraction);
 
-// metric = a - b n^-c by least squares, b > 0. Nothing when there are fewer than 4 points, the curve does not rise or
-// the fit explains less than 90 % of the variance: then no forecast should be made.
-struct PowerLaw {
-  double a = 0, b = 0, c = 0, rmse = 0, r2 = 0;
-  double at(double labelled) const;
-  std::optional<double> labels_for(double target) const;  // none when the target is not below a
-};
-std::optional<PowerLaw> fit_power_law(std::span<const CurvePoint>);
-
 }  // namespace querent::al

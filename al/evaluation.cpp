@@ -1,10 +1,13 @@
 #include "al/evaluation.h"
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "al/calibration.h"
 #include "al/metrics.h"
+#include "al/scoring.h"
+#include "al/stopping.h"
 
 namespace querent::al {
 namespace {
@@ -44,6 +47,42 @@ ClassificationMetrics classification(const Probabilities& p, const data::Loader&
     labels.push_back(label_of(loader, cases[i]));
   }
   return classification_metrics(flat, labels, static_cast<int64_t>(p.at(0).size()));
+}
+
+// Every how many pixels to look at, to see no more than `most`.
+constexpr size_t most_sites = 500'000;
+size_t stride(const Probabilities& p, bool segments, size_t most) {
+  size_t all = 0;
+  for (const auto& one : p) all += one.size();
+  return segments ? all / most + 1 : 1;
+}
+
+// What the network says and what is true, image by image (classification) or pixel by pixel.
+struct Sites {
+  int64_t classes = 1;         // 1: a sigmoid's logit
+  std::vector<float> logits;   // [N,classes]
+  std::vector<int64_t> labels; // [N]
+};
+Sites sites_of(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
+               size_t most = std::numeric_limits<size_t>::max()) {
+  const Probabilities p = learner.predict(loader, cases);
+  const auto log_of = [](float v) { return std::log(std::max(v, 1e-12f)); };
+  Sites sites;
+  const size_t step = stride(p, learner.model().segments, most - 1);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    if (learner.model().segments) {
+      const std::vector<uint8_t> truth = truth_mask(loader, cases[i]);
+      for (size_t k = 0; k < p[i].size(); k += step) {
+        sites.logits.push_back(log_of(p[i][k]) - log_of(1 - p[i][k]));
+        sites.labels.push_back(truth[k]);
+      }
+    } else {
+      sites.classes = static_cast<int64_t>(p[i].size());
+      for (const float v : p[i]) sites.logits.push_back(log_of(v));
+      sites.labels.push_back(label_of(loader, cases[i]));
+    }
+  }
+  return sites;
 }
 
 Metrics as_map(const NamedMetrics& named) { return Metrics(named.begin(), named.end()); }
@@ -103,22 +142,72 @@ std::vector<Metrics> evaluate_each(const Learner& learner, const data::Loader& l
   return each;
 }
 
-json calibration(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases) {
-  const Probabilities p = learner.predict(loader, cases);
-  Reliability reliability;
-  if (learner.model().segments) {
-    for (size_t i = 0; i < cases.size(); ++i) reliability.add_mask(p[i], truth_mask(loader, cases[i]));
-  } else {
-    for (size_t i = 0; i < cases.size(); ++i) {
-      const auto best = std::max_element(p[i].begin(), p[i].end());
-      reliability.add(static_cast<double>(*best), best - p[i].begin() == label_of(loader, cases[i]));
+json calibration(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
+                 std::span<const int64_t> validation) {
+  const bool segments = learner.model().segments;
+  const Sites fitted_on = sites_of(learner, loader, validation, most_sites), test = sites_of(learner, loader, cases);
+  const double temperature = fit_temperature(fitted_on.logits, fitted_on.labels, fitted_on.classes);
+  const auto reliability = [&](double T) {
+    Reliability r;
+    const std::vector<double> p = calibrated(test.logits, test.classes, T);
+    const auto C = static_cast<size_t>(test.classes);
+    for (size_t i = 0; i < test.labels.size(); ++i) {
+      const auto row = std::span(p).subspan(i * C, C);
+      const auto best = std::max_element(row.begin(), row.end());
+      const int64_t said = segments ? *best >= 0.5 : best - row.begin();
+      r.add(std::min(1.0, segments ? std::max(*best, 1 - *best) : *best), said == test.labels[i]);
     }
-  }
+    return r;
+  };
+  const Reliability before = reliability(1);
   json bins = json::array();
-  for (const ReliabilityBin& b : reliability.bins()) {
+  for (const ReliabilityBin& b : before.bins()) {
     bins.push_back({{"confidence", b.confidence}, {"accuracy", b.accuracy}, {"count", b.count}});
   }
-  return {{"bins", bins}, {"ece", reliability.ece()}};
+  return {{"bins", bins},
+          {"ece", before.ece()},
+          {"temperature", temperature},
+          {"ece_after", reliability(temperature).ece()}};
+}
+
+json doubts(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
+            const ScoringOptions& o) {
+  constexpr size_t batch = 8;
+  const int64_t side = loader.options().size;
+  json list = json::array();
+  for (size_t first = 0; first < cases.size() && !o.stop(); first += batch) {
+    const auto part = cases.subspan(first, std::min(batch, cases.size() - first));
+    const std::vector<CasePasses> said = stochastic_passes(learner, loader, part, o.passes, o.seed);
+    for (size_t i = 0; i < part.size(); ++i) {
+      const UncertaintyMaps maps = uncertainty_maps(learner.model(), said[i], o.passes);
+      const std::vector<float> mean(maps.mean.begin(), maps.mean.end());
+      const auto best = std::max_element(mean.begin(), mean.end()) - mean.begin();
+      const double error = learner.model().segments
+                               ? 1 - segmentation_metrics(threshold(mean), truth_mask(loader, part[i]), side, side).dice
+                               : best != label_of(loader, part[i]);
+      list.push_back({{"id", loader.dataset().cases[static_cast<size_t>(part[i])].id}, {"error", error},
+                      {"uncertainty", mean_of(maps.entropy)}});
+    }
+    o.progress(static_cast<int64_t>(list.size()), static_cast<int64_t>(cases.size()));
+  }
+  return list;
+}
+
+double agreement(const Learner& a, const Learner& b, const data::Loader& loader, std::span<const int64_t> cases) {
+  std::vector<std::vector<int64_t>> said;
+  for (const Learner* learner : {&a, &b}) {
+    std::vector<int64_t>& predicted = said.emplace_back();
+    const Probabilities p = learner->predict(loader, cases);
+    const size_t step = stride(p, learner->model().segments, most_sites);
+    for (const auto& one : p) {
+      if (!learner->model().segments) {
+        predicted.push_back(std::max_element(one.begin(), one.end()) - one.begin());
+        continue;
+      }
+      for (size_t k = 0; k < one.size(); k += step) predicted.push_back(one[k] >= 0.5f);
+    }
+  }
+  return cohens_kappa(said[0], said[1]);
 }
 
 }  // namespace querent::al

@@ -10,6 +10,8 @@
 
 namespace querent::al {
 
+struct ScoringOptions;
+
 std::string primary_metric(const std::string& task);             // seg: "dice", cls: "auc"
 std::vector<std::string> metric_names(const std::string& task);  // in the order of tables
 std::string explain_metrics();                                   // what each means, for people
@@ -23,7 +25,18 @@ Metrics evaluate(const Learner& learner, const data::Loader& loader, std::span<c
 // The same for one case at a time (seg: dice, iou, hd, hd95; cls: the probability of each class).
 std::vector<Metrics> evaluate_each(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases);
 
-// {"bins":[{"confidence","accuracy","count"}],"ece":x}. seg: over pixels.
-nlohmann::json calibration(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases);
+// {"bins":[{"confidence","accuracy","count"}],"ece","temperature","ece_after"}. seg: over pixels. The temperature is fitted
+// on `validation`; ece_after is the ECE of `cases` with it.
+nlohmann::json calibration(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
+                           std::span<const int64_t> validation);
+
+// Does it know when it is wrong? Per case {"id","error","uncertainty"}: 1 - Dice, or 0 and 1 for right and wrong, of the
+// mean of options.passes MC-dropout passes; the entropy of that mean (seg: averaged over pixels). Fewer than `cases` when
+// options.stop() asked to stop.
+nlohmann::json doubts(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
+                      const ScoringOptions& options);
+
+// Cohen's kappa between the classes (seg: pixels) that two networks predict; labels are not looked at.
+double agreement(const Learner& a, const Learner& b, const data::Loader& loader, std::span<const int64_t> cases);
 
 }  // namespace querent::al

@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "al/cold_start.h"
 #include "al/evaluation.h"
 #include "al/gallery.h"
 #include "al/learner.h"
+#include "al/metrics.h"
 #include "al/pool.h"
 #include "al/run_folder.h"
 #include "al/scoring.h"
@@ -92,6 +94,31 @@ struct Lab {
     return p;
   }
 
+  // What annotating these images took.
+  Work work(const std::vector<std::string>& labelled) const {
+    Work w;
+    std::set<std::string> patients;
+    for (const int64_t i : indices(labelled)) {
+      w.labels += 1;
+      patients.insert(data::patient_key(dataset.cases[static_cast<size_t>(i)]));
+      if (config.task == "seg") add_mask(w, threshold(loader.mask(i).pixels), config.size, config.size);
+    }
+    w.patients = static_cast<double>(patients.size());
+    return w;
+  }
+
+  // What is measured once, of a curve's last network.
+  void final_model(json& unit, const Learner& learner, uint64_t seed, const std::string& title) const {
+    unit["calibration"] = calibration(learner, loader, test, val);
+    ScoringOptions o;
+    o.passes = config.mc;
+    o.seed = mix_key(seed, hash_name("test"));
+    o.progress = [&](int64_t done, int64_t total) { report({Progress::scoring, title, 0, 0, done, total, 0, nullptr}); };
+    o.stop = hooks.stop;
+    unit["test_cases"] = doubts(learner, loader, test, o);
+    if (unit["test_cases"].size() < test.size()) throw Stopped{};
+  }
+
   void finish_unit(const std::string& name, const json& unit, const std::string& title, const Point& p) {
     folder.write_unit(name, unit);
     note_unit(name, title, p);
@@ -129,7 +156,7 @@ void full_data_unit(Lab& lab, uint64_t seed) {
   const Point p = lab.measure(learner, static_cast<int64_t>(lab.train.size()), start);
   learner.save(lab.folder.weights(name), weight_metadata(lab, seed, p.labelled));
   json unit = {{"unit", "full"}, {"seed", seed}, {"point", to_json(p)}};
-  unit["calibration"] = calibration(learner, lab.loader, lab.test);
+  lab.final_model(unit, learner, seed, title);
   if (seed == lab.config.seed) unit["worst"] = worst_cases(learner, lab.loader, lab.test, lab.folder.path());
   lab.finish_unit(name, unit, title, p);
 }
@@ -218,6 +245,7 @@ json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool,
   if (seed == lab.config.seed) {
     add_pictures(items, learner, lab.loader, lab.indices(asked), lab.folder.path(),
                  text("{}_r{}", strategy.name, round), lab.config.mc, o.seed);
+    add_nearest(items, learner, lab.loader, lab.indices(asked), labelled);
   }
   pool.ask(asked, round);
   pool.label(asked);
@@ -272,6 +300,7 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
     validation.push_back({labels, p.val_metrics.at(metric)});
     const bool last = round + 1 == lab.schedule.size() || pool.count(CaseState::unlabelled) == 0 ||
                       should_stop(rule, validation).stop;
+    const Work work = lab.work(pool.ids(CaseState::labelled));
     json asked = json::array();
     if (!last) {
       const int64_t count = std::min(lab.schedule[round + 1] - labels, pool.count(CaseState::unlabelled));
@@ -279,7 +308,13 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
     }
     json unit = {{"unit", "round"}, {"strategy", strategy.name}, {"seed", seed}, {"round", round},
                  {"point", to_json(p)}, {"asked", asked}, {"last", last}};
-    if (last) unit["calibration"] = calibration(learner, lab.loader, lab.test);
+    unit["work"] = to_json(work);
+    if (round > 0) {
+      Learner before(lab.model_options(), seed);
+      before.load(lab.folder.weights(previous));
+      unit["agreement"] = agreement(before, learner, lab.loader, lab.val);
+    }
+    if (last) lab.final_model(unit, learner, seed, title);
     lab.finish_unit(name, unit, title, p);
     drop_previous();
     if (last) break;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "al/cost.h"
 #include "data/manifest.h"
 
 namespace querent::al {
@@ -42,8 +43,9 @@ struct ExperimentConfig {
   double val_fraction = 0.1, test_fraction = 0.2;
   std::string data;              // where the images came from
   std::string command, version;  // for the record
+  Rates rates;                   // for the record: what a label costs
 
-  std::string json() const;  // what determines the results (not command, version): equal text, equal results
+  std::string json() const;  // what determines the results (not command, version, rates): equal text, equal results
 };
 
 struct Point {  // one dot of a learning curve

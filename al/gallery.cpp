@@ -8,7 +8,6 @@
 
 #include "al/evaluation.h"
 #include "al/scoring.h"
-#include "al/uncertainty.h"
 #include "data/encode.h"
 
 namespace querent::al {
@@ -58,18 +57,8 @@ void add_pictures(json& items, const Learner& learner, const data::Loader& loade
   for (size_t i = 0; i < n; ++i) {
     const std::string name = prefix + "/" + std::to_string(i + 1);
     items[i]["image"] = picture(folder, name, displayed(batch.x.batch(static_cast<int64_t>(i), 1)), side, 1);
-    const auto values = static_cast<int64_t>(said[i].p.size()) / passes;
-    const bool segments = learner.model().segments;
-    Moments moments(segments ? values : 1, segments ? 1 : values);
-    for (int64_t t = 0; t < passes; ++t) {
-      const auto pass = [&](const std::vector<float>& v) {
-        return v.size() == said[i].p.size() ? std::span(v).subspan(static_cast<size_t>(t * values), static_cast<size_t>(values))
-                                            : std::span<const float>();
-      };
-      moments.add(pass(said[i].p), pass(said[i].log_variance));
-    }
-    const UncertaintyMaps maps = moments.maps();
-    if (!segments) {
+    const UncertaintyMaps maps = uncertainty_maps(learner.model(), said[i], passes);
+    if (!learner.model().segments) {
       items[i]["probabilities"] = maps.mean;
       continue;
     }
@@ -77,6 +66,25 @@ void add_pictures(json& items, const Learner& learner, const data::Loader& loade
     items[i]["prediction"] = picture(folder, name + "_prediction", floats(maps.mean), side, 1);
     items[i]["epistemic"] = picture(folder, name + "_epistemic", deviations(maps.epistemic), side, 0.5f);
     items[i]["aleatoric"] = picture(folder, name + "_aleatoric", deviations(maps.aleatoric), side, 0.5f);
+  }
+}
+
+void add_nearest(json& items, const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
+                 std::span<const int64_t> labelled) {
+  const size_t n = std::min(pictures_per_query, items.size());
+  const PoolView view = survey(learner, loader, find_strategy("coreset"), cases.first(n), labelled, {});
+  for (size_t i = 0; i < n && !labelled.empty(); ++i) {
+    size_t nearest = 0;
+    double least = INFINITY;
+    for (size_t k = 0; k < view.labelled.size(); ++k) {
+      double square = 0;
+      for (size_t d = 0; d < view.labelled[k].size(); ++d) {
+        const double off = static_cast<double>(view.labelled[k][d]) - static_cast<double>(view.cases[i].feature[d]);
+        square += off * off;
+      }
+      if (square < least) least = square, nearest = k;
+    }
+    items[i]["nearest"] = loader.dataset().cases[static_cast<size_t>(labelled[nearest])].id;
   }
 }
 

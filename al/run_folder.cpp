@@ -6,6 +6,7 @@
 
 #include "al/evaluation.h"
 #include "al/learner.h"
+#include "al/selection_bias.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
 #include "tensor/run.h"
@@ -123,23 +124,33 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
                    const std::vector<std::string>& unit_names) {
   const std::string primary = primary_metric(c.task);
   json full_runs = json::array(), curves = json::array(), queries = json::array(), calibrations = json::array();
-  json worst = json::array(), class_counts = json::object();
+  json worst = json::array(), class_counts = json::object(), test_cases = json::array(), selection = json::array();
   std::map<std::string, std::vector<double>> full_values;
   std::string lines, csv = "strategy,seed,round,labelled,fraction";
   double seconds = 0;
   const std::vector<std::string> names = metric_names(c.task);
   for (const std::string& n : names) csv += "," + n;
-  csv += "\n";
+  csv += ",patients,minutes,money\n";
   const auto row = [&](const std::string& strategy, const json& unit, int64_t round) {
     const json& p = unit.at("point");
     csv += text("{},{},{},{},{}", strategy, dump_json(unit.at("seed")), round, dump_json(p.at("labelled")), dump_json(p.at("fraction")));
     for (const std::string& n : names) csv += "," + cell(p.at("metrics"), n);
+    for (const char* n : {"patients", "minutes", "money"}) csv += "," + cell(p.value("work", json::object()), n);
     csv += "\n";
   };
 
+  const auto keep_test_cases = [&](const std::string& strategy, const json& unit) {
+    if (!unit.contains("test_cases")) return;
+    test_cases.push_back({{"strategy", strategy}, {"seed", unit.at("seed")}, {"cases", unit.at("test_cases")}});
+  };
+  const Groups groups = groups_of(dataset);
+  std::vector<std::string> first, ids;  // the labels a seed began with; what a curve has asked for
+
   for (const std::string& name : unit_names) {
-    const json unit = folder.read_unit(name);
-    const json& point = unit.at("point");
+    json unit = folder.read_unit(name);
+    json& point = unit.at("point");
+    if (unit.contains("work")) point["work"] = to_json(work_from_json(unit.at("work")), c.rates);
+    if (unit.contains("agreement")) point["agreement"] = unit.at("agreement");
     json line = {{"unit", name}, {"seed", unit.at("seed")}};
     line.update(point);
     lines += dump_json(line) + "\n";
@@ -150,9 +161,11 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
       calibrations.push_back({{"strategy", "all labels"}, {"seed", unit.at("seed")}});
       calibrations.back().update(unit.at("calibration"));
       if (unit.contains("worst")) worst = unit.at("worst");
+      keep_test_cases("all labels", unit);
       row("full", unit, 0);
     } else if (unit.at("unit") == "first") {
       seconds += point.at("seconds").get<double>();
+      first = unit.at("labelled").get<std::vector<std::string>>();
     } else {
       const std::string strategy = unit.at("strategy");
       const int64_t round = unit.at("round");
@@ -163,8 +176,15 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
         calibrations.push_back({{"strategy", strategy}, {"seed", unit.at("seed")}});
         calibrations.back().update(unit.at("calibration"));
       }
+      keep_test_cases(strategy, unit);
       row(strategy, unit, round);
       const json& asked = unit.at("asked");
+      if (round == 0) ids.clear();
+      for (const json& item : asked) ids.push_back(item.at("id"));
+      if (unit.at("last")) {
+        const json counts = selection_counts(groups, first, ids);
+        if (!counts.empty()) selection.push_back({{"strategy", strategy}, {"seed", unit.at("seed")}, {"groups", counts}});
+      }
       if (asked.empty()) continue;
       std::string table = "rank,id,score,reason\n";
       for (const json& item : asked) {
@@ -214,6 +234,9 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
       {"worst", worst},
       {"queries", queries},
       {"class_counts", counts},
+      {"test_cases", test_cases},
+      {"selection", selection},
+      {"rates", to_json(c.rates)},
       {"hashes",
        {{"manifest", sha256_file(folder.file("manifest.jsonl"))}, {"config", sha256_file(folder.file("config.json"))}}},
   };

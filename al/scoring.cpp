@@ -46,6 +46,19 @@ std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Lo
   return passes_over(model, features, cases, passes, Pass::mc_dropout, seed);
 }
 
+UncertaintyMaps uncertainty_maps(const Model& model, const CasePasses& said, int64_t passes) {
+  const size_t values = said.p.size() / static_cast<size_t>(passes);
+  const auto n = static_cast<int64_t>(values);
+  Moments moments(model.segments ? n : 1, model.segments ? 1 : n);
+  for (size_t t = 0; t < static_cast<size_t>(passes); ++t) {
+    const auto pass = [&](const std::vector<float>& v) {
+      return v.size() == said.p.size() ? std::span(v).subspan(t * values, values) : std::span<const float>();
+    };
+    moments.add(pass(said.p), pass(said.log_variance));
+  }
+  return moments.maps();
+}
+
 PoolView survey(const Learner& learner, const data::Loader& loader, const Strategy& strategy,
                 std::span<const int64_t> candidates, std::span<const int64_t> labelled, const ScoringOptions& o) {
   const Model& model = learner.model();

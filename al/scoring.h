@@ -7,6 +7,7 @@
 
 #include "al/batch.h"
 #include "al/learner.h"
+#include "al/uncertainty.h"
 
 namespace querent::al {
 
@@ -30,5 +31,7 @@ struct CasePasses {
 };
 std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
                                           int64_t passes, uint64_t seed);
+// Mean and uncertainty of one case: one site (classification) or one per pixel.
+UncertaintyMaps uncertainty_maps(const Model& model, const CasePasses& said, int64_t passes);
 
 }  // namespace querent::al

@@ -40,6 +40,27 @@ double incomplete_beta(double a, double b, double x) {
   return front * f;
 }
 
+// Regularised upper incomplete gamma Q(a, x): the series below a + 1, the continued fraction (Lentz) above.
+double incomplete_gamma_upper(double a, double x) {
+  if (x <= 0) return 1;
+  const double front = std::exp(a * std::log(x) - x - std::lgamma(a));
+  if (x < a + 1) {
+    double term = 1 / a, sum = term;
+    for (int n = 1; n < 10000 && term > sum * 1e-16; ++n) sum += term *= x / (a + n);
+    return 1 - front * sum;
+  }
+  double b = x + 1 - a, c = 1e300, d = 1 / b, f = d;
+  for (int n = 1; n < 10000; ++n) {
+    const double k = -n * (n - a);
+    b += 2;
+    d = 1 / (k * d + b);
+    c = b + k / c;
+    f *= c * d;
+    if (std::abs(c * d - 1) < 1e-15) break;
+  }
+  return front * f;
+}
+
 double normal_upper_tail(double z) { return 0.5 * std::erfc(z / std::sqrt(2.0)); }
 
 }  // namespace
@@ -250,6 +271,39 @@ std::vector<Comparison> compare_with(const NamedValues& baseline, std::span<cons
   const std::vector<double> adjusted = holm(p);
   for (size_t i = 0; i < out.size(); ++i) out[i].p_holm = adjusted[i];
   return out;
+}
+
+std::vector<PairComparison> compare_all(std::span<const NamedValues> all) {
+  std::vector<PairComparison> pairs;
+  std::vector<double> p;
+  for (size_t i = 0; i < all.size(); ++i)
+    for (size_t j = i + 1; j < all.size(); ++j) {
+      pairs.push_back({i, j, compare_with(all[j], all.subspan(i, 1)).front()});
+      p.push_back(pairs.back().c.test.p);
+    }
+  const std::vector<double> adjusted = holm(p);
+  for (size_t k = 0; k < pairs.size(); ++k) pairs[k].c.p_holm = adjusted[k];
+  return pairs;
+}
+
+ChiSquare chi_square(std::span<const int64_t> drawn, std::span<const int64_t> pool) {
+  check(drawn.size() == pool.size(), "statistics: {} counts drawn from a pool of {}", drawn.size(), pool.size());
+  const double n = static_cast<double>(std::accumulate(drawn.begin(), drawn.end(), int64_t{0}));
+  const double N = static_cast<double>(std::accumulate(pool.begin(), pool.end(), int64_t{0}));
+  ChiSquare t{.freedom = -1};
+  for (size_t i = 0; i < pool.size(); ++i) {
+    check(drawn[i] >= 0 && drawn[i] <= pool[i], "statistics: {} were drawn of {}", drawn[i], pool[i]);
+    if (pool[i] == 0) continue;
+    const double expected = n * static_cast<double>(pool[i]) / N, off = static_cast<double>(drawn[i]) - expected;
+    t.reliable = t.reliable && expected >= 5;
+    if (expected > 0) t.statistic += off * off / expected;
+    ++t.freedom;
+  }
+  t.freedom = std::max<int64_t>(t.freedom, 0);
+  if (t.freedom == 0 || n == 0 || n >= N) return t;
+  t.statistic *= (N - 1) / (N - n);
+  t.p = incomplete_gamma_upper(static_cast<double>(t.freedom) / 2, t.statistic / 2);
+  return t;
 }
 
 }  // namespace querent::al

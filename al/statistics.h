@@ -74,5 +74,20 @@ struct NamedValues {
   std::vector<double> per_seed;
 };
 std::vector<Comparison> compare_with(const NamedValues& baseline, std::span<const NamedValues> others);
+// Every one against every later one; Holm over all these tests. Each comparison is of `first` over `second`.
+struct PairComparison {
+  size_t first = 0, second = 0;
+  Comparison c;
+};
+std::vector<PairComparison> compare_all(std::span<const NamedValues> all);
+
+// Pearson's chi-square: are these counts what drawing from the pool without replacement would give? The statistic is
+// divided by (N - n) / (N - 1) for n drawn of N. p is approximate; `reliable` when every expected count is at least 5.
+struct ChiSquare {
+  double statistic = 0, p = 1;
+  int64_t freedom = 0;
+  bool reliable = true;
+};
+ChiSquare chi_square(std::span<const int64_t> drawn, std::span<const int64_t> pool);
 
 }  // namespace querent::al

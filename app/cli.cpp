@@ -126,7 +126,7 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   auto* run =
       app.add_subcommand("run", "Active learning: compare strategies on your labelled data (a simulated annotator)");
   common_flags(run, o), data_flags(run, o), task_flags(run, o), split_flags(run, o), model_flags(run, o);
-  learning_flags(run, o);
+  learning_flags(run, o), cost_flags(run, o);
   out_flag(run, o, "Folder to write", "querent-run");
   resume_flags(run, o);
   run->footer(
@@ -157,6 +157,8 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   auto* report = app.add_subcommand("report", "Write the HTML report of a run folder again");
   common_flags(report, o);
   report->add_option("run,--out,-o", o.out, "The folder given to 'run' as --out")->required();
+
+  add_advise_verb(app, o);
 
   auto* doctor = app.add_subcommand("doctor", "What this machine offers, and whether every op computes right on it");
   common_flags(doctor, o);

@@ -14,8 +14,10 @@ void task_flags(CLI::App* verb, Options& o);
 void split_flags(CLI::App* verb, Options& o);
 void model_flags(CLI::App* verb, Options& o);
 void resume_flags(CLI::App* verb, Options& o);
+void cost_flags(CLI::App* verb, Options& o);
 void out_flag(CLI::App* verb, Options& o, const char* help, const char* fallback);  // nullptr: there is no default
 
+void add_advise_verb(CLI::App& app, Options& o);
 void add_synth_verbs(CLI::App& app, Options& o);
 void add_experiment_verbs(CLI::App& app, Options& o);  // repetitions of published experiments
 

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
       {"eval", eval},
       {"predict", predict},
       {"report", report},
+      {"advise", advise},
       {"doctor", doctor},
       {"explain", explain},
       {"data check", data_check},

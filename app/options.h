@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "al/cost.h"
 #include "al/paper/config.h"
 #include "al/synthesis/options.h"
 
@@ -55,6 +56,13 @@ struct Options {
   int64_t patience = 0;            // stop after so many rounds without improvement on validation; 0: never
   std::string reduction = "mean";  // seg: how pixel scores become an image score
   al::PaperConfig paper;           // experiment paper; `run` is filled from the above
+  al::Rates rates;  // what a label costs
+  // advise
+  double target = 0;      // the metric to reach; 0: `share` of the full-data figure
+  double share = 0.99;
+  int64_t more = 0;       // labels whose gain is told; 0: as many as the last round added
+  double min_gain = 0.002;
+  double worth = 0;       // money that 0.01 of the metric is worth; 0: unknown
   // predict, eval
   bool uncertainty = false;
   // synth check
@@ -82,6 +90,7 @@ int train(const Options& options);
 int eval(const Options& options);
 int predict(const Options& options);
 int report(const Options& options);
+int advise(const Options& options);
 int doctor(const Options& options);
 int explain(const Options& options);
 int data_check(const Options& options);

@@ -24,18 +24,22 @@ std::string write_report(const std::string& run_folder) {
   const Results results = read_results(run_folder);
   const Analysis analysis = analyse(results);
   Pictures pictures(results, picture_budget);
-  const std::string classes = classes_section(results);
+  const std::string classes = classes_section(results), tests = tests_section(results, analysis), cost = cost_section(results),
+                    doubt = doubt_section(results);
   // The hardest cases take their share of the bytes first: they are few.
   const std::string worst = worst_section(results, pictures);
   const std::string body = header_section(results, analysis) + curves_section(results, analysis) +
-                           table_section(results, analysis) + gallery_section(results, pictures) + classes +
-                           calibration_section(results) + worst + reproduction_section(results) +
+                           table_section(results, analysis) + tests + advice_section(results) + cost + gallery_section(results, pictures) + classes +
+                           calibration_section(results) + doubt + worst + reproduction_section(results) +
                            glossary_section(results);
   PageOptions options;
-  options.links = {{"curves", "Curves"},           {"labels", "Labels needed"}, {"gallery", "Queries"},
-                   {"calibration", "Calibration"}, {"worst", "Hardest cases"},  {"reproduction", "Reproduction"},
-                   {"glossary", "Words"}};
-  if (!classes.empty()) options.links.insert(options.links.begin() + 3, {"classes", "Classes"});
+  const auto link = [&](const char* id, const char* name, bool there = true) {
+    if (there) options.links.emplace_back(id, name);
+  };
+  link("curves", "Curves"), link("labels", "Labels needed"), link("tests", "Tests", !tests.empty());
+  link("advice", "More labels?"), link("cost", "Cost", !cost.empty()), link("gallery", "Queries");
+  link("classes", "Who", !classes.empty()), link("calibration", "Calibration"), link("doubt", "Doubt", !doubt.empty());
+  link("worst", "Hardest cases"), link("reproduction", "Reproduction"), link("glossary", "Words");
   options.epistemic_gain = 0.5 / pictures.map_top("epistemic");
   options.aleatoric_gain = 0.5 / pictures.map_top("aleatoric");
   const std::string folder = run_folder + "/report";

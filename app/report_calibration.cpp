@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "al/statistics.h"
 #include "app/html.h"
 #include "app/report_sections.h"
 #include "app/svg.h"
@@ -13,7 +14,7 @@ namespace {
 
 struct Merged {
   std::vector<CalibrationBin> bins;  // seeds added up
-  std::vector<double> ece;           // per seed
+  std::vector<double> ece, after, temperature;  // per seed
   double gap = 0;                    // mean confidence - accuracy
 };
 
@@ -24,6 +25,8 @@ Merged merge(const Results& r, const std::string& strategy) {
   for (const CalibrationRun& run : r.calibration) {
     if (run.strategy != strategy) continue;
     if (run.ece) m.ece.push_back(*run.ece);
+    if (run.ece_after) m.after.push_back(*run.ece_after);
+    if (run.temperature) m.temperature.push_back(*run.temperature);
     for (const CalibrationBin& b : run.bins) {
       CalibrationBin& s = sums[b.index];
       s.count += b.count;
@@ -113,6 +116,10 @@ std::string calibration_section(const Results& r) {
       ece = fixed(mean, 3);
       const auto [least, most] = std::minmax_element(m.ece.begin(), m.ece.end());
       if (m.ece.size() > 1) note += text(" ECE over seeds {}–{}.", fixed(*least, 3), fixed(*most, 3));
+    }
+    if (!m.after.empty() && !m.temperature.empty()) {
+      note += text(" With a temperature of {}, fitted on the validation split, the ECE is {}.",
+                   fixed(al::summarize(m.temperature).mean, 2), fixed(al::summarize(m.after).mean, 3));
     }
     html += text(
         "<figure class=\"card\"><figcaption>{} <span>ECE {}</span></figcaption>{}<p class=\"small\">{}</p></figure>",

@@ -10,29 +10,28 @@
 #include "tensor/error.h"
 
 namespace querent::app {
-namespace {
-
-// One series per strategy: mean, lowest and highest over the seeds that have measured this count.
-std::vector<ChartSeries> series_of(const Results& r, const std::string& metric) {
+std::vector<ChartSeries> series_of(const Results& r, const std::string& metric, const XOf& x_of) {
   std::vector<ChartSeries> all;
   const int digits = metric_digits(metric);
   for (const StrategyCurves& s : r.strategies) {
-    std::map<int64_t, std::vector<double>> at;
+    std::map<int64_t, std::vector<double>> at, x_at;
     for (const SeedCurve& c : s.seeds) {
       for (const ReportPoint& p : c.points) {
-        if (const auto found = p.metrics.find(metric); found != p.metrics.end())
-          at[p.labelled].push_back(found->second);
+        const auto x = x_of ? x_of(p) : std::optional(static_cast<double>(p.labelled));
+        const auto found = p.metrics.find(metric);
+        if (!x || *x <= 0 || found == p.metrics.end()) continue;
+        at[p.labelled].push_back(found->second);
+        x_at[p.labelled].push_back(*x);
       }
     }
     ChartSeries series{.name = s.name, .color = s.color, .points = {}};
     for (const auto& [labelled, values] : at) {
       const auto [low, high] = std::minmax_element(values.begin(), values.end());
-      double mean = 0;
-      for (const double v : values) mean += v / static_cast<double>(values.size());
+      const double mean = al::summarize(values).mean, x = al::summarize(x_at[labelled]).mean;
       const std::string spread =
           values.size() > 1 ? text(" ({}–{}, {} seeds)", fixed(*low, digits), fixed(*high, digits), values.size())
                             : " (one seed)";
-      series.points.push_back({static_cast<double>(labelled), mean, *low, *high,
+      series.points.push_back({x, mean, *low, *high,
                                text("{}: {} {} with {} labels{}", s.name, metric_title(metric), fixed(mean, digits),
                                     thousands(labelled), spread)});
     }
@@ -42,6 +41,8 @@ std::vector<ChartSeries> series_of(const Results& r, const std::string& metric) 
 }
 
 bool is_share(const std::string& metric) { return !lower_is_better(metric) && metric_digits(metric) == 3; }
+
+namespace {
 
 std::string legend(const Results& r) {
   std::string html = "<ul class=\"legend\">";
@@ -95,36 +96,6 @@ std::string factor_cell(const StrategySummary& s, const StrategySummary* random)
   if (mine.median)
     return text("<td>&gt; {} ×</td>", fixed(static_cast<double>(random->last) / static_cast<double>(*mine.median), 1));
   return "<td class=\"none\">–</td>";
-}
-
-// When nobody reached the highest target: where the mean curves would, if a power law describes them. Not beyond four
-// times the labels measured, nor beyond what there is to label.
-std::string forecast(const Results& r, const Analysis& a) {
-  std::vector<std::string> said;
-  for (size_t i = 0; i < a.strategies.size(); ++i) {
-    const StrategySummary& s = a.strategies[i];
-    if (s.reach.back().median) return "";
-    std::vector<std::vector<al::CurvePoint>> seeds;
-    for (const SeedCurve& c : r.strategies[i].seeds) {
-      if (auto points = points_of(c, r.primary); !points.empty()) seeds.push_back(std::move(points));
-    }
-    if (seeds.empty()) continue;
-    const auto law = al::fit_power_law(al::means(al::mean_curve(seeds)));
-    if (!law) continue;
-    const double labels = law->labels_for(target_fractions.back() * *r.full_primary()).value_or(INFINITY);
-    if (labels > std::min(4.0 * static_cast<double>(s.last), static_cast<double>(r.train))) continue;
-    said.push_back(
-        text("{} about <b>{}</b> labels (R² {})", escape(s.name), thousands(std::llround(labels)), fixed(law->r2, 2)));
-  }
-  if (said.empty()) {
-    return "<p class=\"small\">How many labels 99 % would take cannot be told: the curves do not follow a power law "
-           "closely enough, "
-           "or end too far below it.</p>";
-  }
-  std::string list;
-  for (const std::string& one : said) list += (list.empty() ? "" : ", ") + one;
-  return "<p class=\"small\">If the means go on as they began (a − b n<sup>−c</sup>), 99 % would take " + list +
-         ". A forecast, not a measurement.</p>";
 }
 
 // With more optimizer steps the full-data model has an advantage that labels alone cannot make up for.
@@ -217,7 +188,7 @@ std::string table_section(const Results& r, const Analysis& a) {
     for (const Reach& reach : s.reach) html += reach_cell(reach, s.last);
     html += factor_cell(s, random) + text("<td>{}</td></tr>", s.area ? fixed(*s.area, 4) : "–");
   }
-  html += "</tbody></table></div>" + forecast(r, a);
+  html += "</tbody></table></div>";
   if (!a.against_baseline.empty()) {
     html +=
         "<div class=\"scroll\"><table><thead><tr><th>Against random, same seeds</th><th>Difference<small>area under "

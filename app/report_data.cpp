@@ -68,7 +68,12 @@ std::vector<std::pair<std::string, std::string>> pairs_of(const json& v) {
 SeedCurve curve_of(const json& v) {
   SeedCurve curve{.seed = seed_of(at(v, "seed")), .points = {}};
   for (const json& p : list_at(v, "points")) {
-    ReportPoint point{count_at(p, "labelled"), number_at(p, "fraction").value_or(0), metrics_of(at(p, "metrics"))};
+    ReportPoint point{count_at(p, "labelled"), number_at(p, "fraction").value_or(0), metrics_of(at(p, "metrics")), {}, {}, {}};
+    point.val_metrics = metrics_of(at(p, "val_metrics"));
+    point.agreement = number_at(p, "agreement");
+    if (const json& w = at(p, "work"); w.is_object() && number_at(w, "labels").value_or(0) > 0)
+      point.work = {*number_at(w, "labels"), number_at(w, "patients").value_or(0), number_at(w, "mask_pixels").value_or(0),
+                    number_at(w, "contour_pixels").value_or(0)};
     if (point.labelled > 0 && !point.metrics.empty()) curve.points.push_back(std::move(point));
   }
   const auto less = [](const ReportPoint& a, const ReportPoint& b) { return a.labelled < b.labelled; };
@@ -79,7 +84,11 @@ SeedCurve curve_of(const json& v) {
 }
 
 CalibrationRun calibration_of(const json& v) {
-  CalibrationRun run{.strategy = string_at(v, "strategy"), .ece = number_at(v, "ece"), .bins = {}};
+  CalibrationRun run{.strategy = string_at(v, "strategy"),
+                     .ece = number_at(v, "ece"),
+                     .ece_after = number_at(v, "ece_after"),
+                     .temperature = number_at(v, "temperature"),
+                     .bins = {}};
   size_t index = 0;
   for (const json& b : list_at(v, "bins")) {
     const double n = number_at(b, "count").value_or(0);
@@ -94,6 +103,7 @@ ReportItem item_of(const json& v) {
   ReportItem item{.id = string_at(v, "id"),
                   .reason = string_at(v, "reason"),
                   .label = string_at(v, "label"),
+                  .nearest = string_at(v, "nearest"),
                   .rank = count_at(v, "rank"),
                   .score = number_at(v, "score"),
                   .quality = number_at(v, "dice"),
@@ -106,6 +116,37 @@ ReportItem item_of(const json& v) {
   if (!item.quality) item.quality = number_at(v, "probability_of_truth");
   for (const json& p : list_at(v, "probabilities")) item.probabilities.push_back(number(p).value_or(0));
   return item;
+}
+
+TestCases test_cases_of(const json& v) {
+  TestCases t{.strategy = string_at(v, "strategy"), .error = {}, .uncertainty = {}};
+  for (const json& c : list_at(v, "cases")) {
+    const auto error = number_at(c, "error"), uncertainty = number_at(c, "uncertainty");
+    if (!error || !uncertainty) continue;
+    t.error.push_back(*error);
+    t.uncertainty.push_back(*uncertainty);
+  }
+  return t;
+}
+
+SelectionCounts selection_of(const json& v) {
+  SelectionCounts s{.strategy = string_at(v, "strategy"), .groups = {}};
+  const json& groups = at(v, "groups");
+  if (!groups.is_object()) return s;
+  for (const auto& [column, values] : groups.items()) {
+    if (!values.is_object()) continue;
+    for (const auto& [value, n] : values.items()) {
+      const int64_t asked = count_at(n, "asked"), pool = count_at(n, "pool");
+      if (asked >= 0 && asked <= pool) s.groups[column][value] = {asked, pool};
+    }
+  }
+  return s;
+}
+
+al::Rates rates_of(const json& v) {
+  const auto rate = [&](const char* key) { return std::max(0.0, number_at(v, key).value_or(0)); };
+  return {rate("minutes_per_label"), rate("seconds_per_contour_pixel"), rate("money_per_label"), rate("money_per_hour"),
+          string_at(v, "currency")};
 }
 
 // Strategies in the order of their first appearance, the baseline first; each gets its colour for the whole page.
@@ -190,6 +231,9 @@ Results read_results(const std::string& folder) {
   int next = 0;
   for (StrategyCurves& s : r.strategies) s.color = s.name == baseline_name ? 0 : next++ % 7 + 1;
   for (const json& c : list_at(j, "calibration")) r.calibration.push_back(calibration_of(c));
+  for (const json& t : list_at(j, "test_cases")) r.test_cases.push_back(test_cases_of(t));
+  for (const json& s : list_at(j, "selection")) r.selection.push_back(selection_of(s));
+  r.rates = rates_of(at(j, "rates"));
   for (const json& w : list_at(j, "worst")) r.worst.push_back(item_of(w));
   for (const json& q : list_at(j, "queries")) {
     ReportQuery query{

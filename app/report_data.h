@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "al/cost.h"
 #include "al/curve.h"
 
 namespace querent::app {
@@ -15,7 +16,9 @@ namespace querent::app {
 struct ReportPoint {
   int64_t labelled = 0;
   double fraction = 0;
-  std::map<std::string, double> metrics;
+  std::map<std::string, double> metrics, val_metrics;
+  std::optional<al::Work> work;     // of all labels so far
+  std::optional<double> agreement;  // of its predictions with those of the round before
 };
 struct SeedCurve {
   uint64_t seed = 0;
@@ -33,13 +36,13 @@ struct CalibrationBin {
 };
 struct CalibrationRun {
   std::string strategy;  // "all labels": the full-data model
-  std::optional<double> ece;
+  std::optional<double> ece, ece_after, temperature;  // after: with the temperature
   std::vector<CalibrationBin> bins;
 };
 
 // One image that was asked for, or that the full-data model got wrong. Pictures are paths relative to the run folder.
 struct ReportItem {
-  std::string id, reason, label;
+  std::string id, reason, label, nearest;
   int64_t rank = 0;
   std::optional<double> score, quality;  // quality: Dice or the probability given to the true class
   std::string image, truth, prediction, epistemic, aleatoric;
@@ -50,6 +53,17 @@ struct ReportQuery {
   uint64_t seed = 0;
   int64_t round = 0, labelled = 0;
   std::vector<ReportItem> items;
+};
+
+// Per test image, of the last model of a curve.
+struct TestCases {
+  std::string strategy;
+  std::vector<double> error, uncertainty;
+};
+// How often a value was asked for, and how often it was there; one entry per strategy and seed.
+struct SelectionCounts {
+  std::string strategy;
+  std::map<std::string, std::map<std::string, std::pair<int64_t, int64_t>>> groups;  // column -> value -> asked, pool
 };
 
 struct Results {
@@ -66,6 +80,9 @@ struct Results {
   std::vector<CalibrationRun> calibration;
   std::vector<ReportItem> worst;
   std::vector<ReportQuery> queries;
+  std::vector<TestCases> test_cases;
+  std::vector<SelectionCounts> selection;
+  al::Rates rates;
   std::map<std::string, std::map<std::string, int64_t>> class_counts;  // strategy -> class -> asked, all seeds
 
   int color_of(const std::string& strategy) const;

@@ -37,7 +37,8 @@ std::string card(const Results& r, const ReportItem& item, Pictures& pictures) {
   if (!item.label.empty()) html += " · " + escape(item.label);
   if (const auto dice = pictures.dice(item)) html += text(" · Dice {}", fixed(*dice, 2));
   if (item.score && item.reason.empty()) html += " · score " + fixed(*item.score, 3);
-  return html + text("<br><span>{}</span></p></article>", escape(item.reason));
+  const std::string nearest = item.nearest.empty() ? "" : "; most alike among the labelled: " + item.nearest;
+  return html + text("<br><span>{}</span></p></article>", escape(item.reason + nearest));
 }
 
 std::string round(const Results& r, const ReportQuery& q, Pictures& pictures, bool open) {
@@ -136,37 +137,6 @@ std::string worst_section(const Results& r, Pictures& pictures) {
       seg ? "Test images on which the model trained on all labels has the lowest Dice: what it cannot do yet."
           : "Test images whose true class got the lowest probability from the model trained on all labels.",
       html + "</div>");
-}
-
-std::string classes_section(const Results& r) {
-  if (r.class_counts.empty()) return "";
-  std::vector<std::string> names = r.classes;
-  for (const auto& [strategy, counts] : r.class_counts) {
-    for (const auto& [label, n] : counts) {
-      if (n > 0 && std::find(names.begin(), names.end(), label) == names.end()) names.push_back(label);
-    }
-  }
-  std::string html = "<div class=\"card classes\">";
-  for (const std::string& label : names) {
-    std::string rows;
-    for (const StrategyCurves& s : r.strategies) {
-      const auto found = r.class_counts.find(s.name);
-      if (found == r.class_counts.end()) continue;
-      int64_t total = 0;
-      for (const auto& [other, n] : found->second) total += n;
-      const auto mine = found->second.find(label);
-      const int64_t n = mine == found->second.end() ? 0 : mine->second;
-      const double share = total > 0 ? static_cast<double>(n) / static_cast<double>(total) : 0;
-      rows += text("<li><span>{}</span><u><i class=\"f{}\" style=\"width:{}%\"></i></u><b>{}</b><small>{}</small></li>",
-                   escape(s.name), s.color, fixed(100 * share, 1), percent(share), thousands(n));
-    }
-    if (!rows.empty()) html += text("<h3>{}</h3><ul class=\"bars\">{}</ul>", escape(label), rows);
-  }
-  return section("classes", "Classes asked for",
-                 "Share of each class among the images a strategy asked for, all seeds and rounds together. Random "
-                 "shows what the pool "
-                 "contains; a longer bar means that the strategy went looking for that class.",
-                 html + "</div>");
 }
 
 }  // namespace querent::app

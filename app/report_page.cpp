@@ -56,6 +56,7 @@ svg{display:block}.chart{width:100%;height:auto;overflow:visible}.key{width:26px
 .grid{stroke:var(--grid)}.axis{stroke:var(--line)}
 .full{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 4;fill:none}.level{stroke:var(--muted);stroke-dasharray:2 4}
 .curve{fill:none;stroke:currentColor;stroke-width:2.25;stroke-linejoin:round;stroke-linecap:round}
+.dashed{stroke-dasharray:5 5}.advice{margin:8px 0 0;padding:0;list-style:none;font-size:14px}.advice li{padding:2px 0;color:var(--muted)}.advice b{color:var(--ink);font-weight:600}.advice .badge{margin:0 0 4px;padding:2px 10px;font-size:13px;color:var(--ink)}
 .band{fill:currentColor;opacity:var(--band)}.mark{fill:currentColor;stroke:var(--card);stroke-width:1.5}.mark:hover{stroke:var(--ink)}
 .leader{stroke:currentColor;fill:none;opacity:.45}.chart .name{fill:currentColor}
 .gap{stroke:currentColor;opacity:.45;stroke-width:3}.dot{fill:currentColor;stroke:var(--card)}
@@ -67,8 +68,8 @@ table{border-collapse:collapse;width:100%;font-size:15px}
 th,td{padding:11px 16px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;font-weight:400;vertical-align:top}
 tr:last-child>*{border-bottom:0}thead>tr:last-child>*{border-bottom:1px solid var(--line)}
 th:first-child{text-align:left}tbody th{font-weight:600}thead th{font-size:14px;font-weight:600;vertical-align:bottom}
-tbody th svg{margin-right:9px;vertical-align:middle}
-td small,th small{display:block;font-weight:400}.checks :is(th,td){white-space:normal;min-width:9em}.checks .words{text-align:left;min-width:20em}.words b{font-weight:600}.words .badge{margin:0 8px 5px 0;padding:1px 9px 1px 8px;font-size:13px}td.none{color:var(--muted)}
+th svg{margin-right:9px;vertical-align:middle}sup{line-height:0}
+td small,th small{display:block;font-weight:400}.checks :is(th,td){white-space:normal;min-width:9em}.checks .words{text-align:left;min-width:20em}.words b{font-weight:600}.words .badge{margin:0 8px 5px 0;padding:1px 9px 1px 8px;font-size:13px}td.none{color:var(--muted)}td.more{color:var(--good);font-weight:600}td.less{color:var(--bad);font-weight:600}
 details{border-top:1px solid var(--line);padding:4px 0}
 summary{cursor:pointer;padding:8px 0;font-weight:600;font-size:15px}summary small{font-weight:400;margin-left:12px}
 .cases{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));gap:14px;padding:6px 0 10px}

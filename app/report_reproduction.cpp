@@ -55,6 +55,16 @@ constexpr std::array terms = {
          "Expected calibration error: the average gap between how sure the network says it is and how often it is "
          "right.",
          ""},
+    Term{"Temperature",
+         "One number by which all answers are made more modest (above 1) or surer (below 1), fitted on the validation "
+         "split. It changes how sure the network says it is, never what it answers.",
+         ""},
+    Term{"Risk and coverage",
+         "The error among the cases the network answers when it may leave the least sure ones to a reader.", ""},
+    Term{"Power law",
+         "a − b n^−c: quick gains first, then ever smaller ones, towards a. Most learning curves look like it; a "
+         "forecast is made only where this one does.",
+         ""},
     Term{"Wilcoxon test, p",
          "Probability of differences at least this clear if the two strategies were equally good. Few seeds cannot "
          "give a "

@@ -261,11 +261,12 @@ Analysis analyse(const Results& r) {
     const auto everywhere = [&](const auto& strategy) { return strategy.contains(seed); };
     if (std::all_of(area_of.begin(), area_of.end(), everywhere)) a.paired_seeds.push_back(seed);
   }
-  std::vector<al::NamedValues> others;
+  std::vector<al::NamedValues> others, all;
   std::optional<al::NamedValues> baseline;
   for (size_t i = 0; i < area_of.size(); ++i) {
     al::NamedValues values{a.strategies[i].name, {}};
     for (const uint64_t seed : a.paired_seeds) values.per_seed.push_back(area_of[i].at(seed));
+    all.push_back(values);
     if (values.name == baseline_name) {
       baseline = std::move(values);
     } else {
@@ -273,6 +274,7 @@ Analysis analyse(const Results& r) {
     }
   }
   if (baseline && !others.empty() && !a.paired_seeds.empty()) a.against_baseline = al::compare_with(*baseline, others);
+  if (all.size() > 1 && !a.paired_seeds.empty()) a.pairs = al::compare_all(all);
   return a;
 }
 

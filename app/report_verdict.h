@@ -36,6 +36,7 @@ struct Analysis {
   std::vector<uint64_t> paired_seeds;            // seeds that every strategy has measured to the end
   int64_t area_from = 0, area_to = 0;            // label counts that every finished curve has
   std::vector<al::Comparison> against_baseline;  // by area; empty without a baseline or a common seed
+  std::vector<al::PairComparison> pairs;         // by area, of `strategies`; Holm over all of them
   bool finished = true;
 };
 Analysis analyse(const Results&);

@@ -46,6 +46,7 @@ void print_summary(const std::string& out, uint64_t seed) {
   }
   std::printf("next: querent predict IMAGE --weights %s/weights/full_s%ld.safetensors --uncertainty\n", out.c_str(),
               static_cast<long>(seed));
+  std::printf("      querent advise %s    (is it worth labelling more?)\n", out.c_str());
   std::printf("report: %s/report/index.html\n", out.c_str());
 }
 

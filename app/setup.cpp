@@ -95,6 +95,8 @@ al::ExperimentConfig experiment_config(const Options& o) {
   c.allow_empty_masks = o.allow_empty_masks;
   c.data = o.data;
   c.command = o.command_line;
+  c.rates = o.rates;
+  al::check_rates(c.rates);
   c.version = version;
   return c;
 }

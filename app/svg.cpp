@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "app/html.h"
 #include "tensor/error.h"
@@ -15,9 +15,11 @@ std::string n(double v) { return fixed(v, 1); }
 struct Frame {
   double left, right, top, bottom;  // pixels
   double x_low, x_high, y_low, y_high;
+  bool linear = false;
   double x(double value) const {
-    const double span = std::log2(x_high) - std::log2(x_low);
-    return span <= 0 ? (left + right) / 2 : left + (std::log2(value) - std::log2(x_low)) / span * (right - left);
+    const auto at = [&](double v) { return linear ? v : std::log2(v); };
+    const double span = at(x_high) - at(x_low);
+    return span <= 0 ? (left + right) / 2 : left + (at(value) - at(x_low)) / span * (right - left);
   }
   double y(double value) const { return bottom - (value - y_low) / (y_high - y_low) * (bottom - top); }
 };
@@ -38,7 +40,8 @@ Frame frame_of(const std::vector<ChartSeries>& series, const ChartOptions& o) {
           .x_low = 1e300,
           .x_high = 0,
           .y_low = 1e300,
-          .y_high = -1e300};
+          .y_high = -1e300,
+          .linear = o.linear_x};
   size_t longest = 0;
   for (const ChartSeries& s : series) {
     longest = std::max(longest, s.name.size());
@@ -77,16 +80,17 @@ std::string axes(const std::vector<ChartSeries>& series, const ChartOptions& o, 
     svg +=
         line(f.left, f.y(v), f.right, f.y(v), "grid") + label(f.left - 8, f.y(v) + 4, "tick", "end", fixed(v, digits));
   }
-  std::set<double> counts;
+  std::map<double, std::string> counts(o.x_ticks.begin(), o.x_ticks.end());
   for (const ChartSeries& s : series) {
-    for (const ChartPoint& p : s.points) counts.insert(p.x);
+    if (o.x_ticks.empty())
+      for (const ChartPoint& p : s.points) counts[p.x] = thousands(std::llround(p.x));
   }
   double last = -1e9;
-  for (const double c : counts) {
+  for (const auto& [c, words] : counts) {
     if (f.x(c) - last < 34) continue;
     last = f.x(c);
     svg += line(last, f.bottom, last, f.bottom + 5, "axis") +
-           label(last, f.bottom + 19, "tick", "middle", thousands(std::llround(c)));
+           label(last, f.bottom + 19, "tick", "middle", words);
     if (o.all_labels > 0) {
       svg += line(last, f.top - 5, last, f.top, "axis") +
              label(last, f.top - 10, "tick", "middle", percent(c / o.all_labels));
@@ -125,17 +129,19 @@ std::string level_names(const ChartOptions& o, const Frame& f) {
   return svg;
 }
 
+std::string css(int color) { return color < 0 ? "ink" : text("c{}", color); }
+
 std::string band(const ChartSeries& s, const Frame& f) {
   if (s.points.size() < 2) return "";
   std::string path;
   for (const ChartPoint& p : s.points) path += n(f.x(p.x)) + "," + n(f.y(p.high)) + " ";
   for (auto p = s.points.rbegin(); p != s.points.rend(); ++p) path += n(f.x(p->x)) + "," + n(f.y(p->low)) + " ";
-  return text("<polygon class=\"band c{}\" points=\"{}\"/>", s.color, path);
+  return text("<polygon class=\"band {}\" points=\"{}\"/>", css(s.color), path);
 }
 std::string curve(const ChartSeries& s, const Frame& f) {
   std::string path;
   for (const ChartPoint& p : s.points) path += n(f.x(p.x)) + "," + n(f.y(p.mean)) + " ";
-  return text("<polyline class=\"curve c{}\" points=\"{}\"/>", s.color, path);
+  return text("<polyline class=\"curve {}{}\" points=\"{}\"/>", css(s.color), s.dashed ? " dashed" : "", path);
 }
 
 // Names at the right ends of the lines, pushed apart to a line of text each.
@@ -163,9 +169,9 @@ std::string names(const std::vector<ChartSeries>& series, const Frame& f) {
   }
   std::string svg;
   for (const Name& l : list) {
-    svg += text("<path class=\"leader c{}\" d=\"M{},{} L{},{}\"/>", l.series->color, n(l.x + 6), n(l.wanted),
+    svg += text("<path class=\"leader {}\" d=\"M{},{} L{},{}\"/>", css(l.series->color), n(l.x + 6), n(l.wanted),
                 n(f.right + 22), n(l.at));
-    svg += text("<text class=\"name c{}\" x=\"{}\" y=\"{}\">{}</text>", l.series->color, n(f.right + 25), n(l.at + 4),
+    svg += text("<text class=\"name {}\" x=\"{}\" y=\"{}\">{}</text>", css(l.series->color), n(f.right + 25), n(l.at + 4),
                 escape(l.series->name));
   }
   return svg;
@@ -189,6 +195,15 @@ std::vector<double> nice_ticks(double low, double high, int count) {
   return ticks;
 }
 
+std::vector<double> log_ticks(double low, double high) {
+  std::vector<double> ticks;
+  if (!(low > 0) || !(high >= low) || !std::isfinite(high)) return ticks;
+  for (int power = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, power) <= high; ++power)
+    for (const double step : {1.0, 2.0, 5.0})
+      if (const double v = step * std::pow(10.0, power); v >= low * 0.999 && v <= high * 1.001) ticks.push_back(v);
+  return ticks;
+}
+
 std::string marker(int color, double x, double y, const std::string& title) {
   std::string shape;
   switch (color % 4) {
@@ -204,7 +219,7 @@ std::string marker(int color, double x, double y, const std::string& title) {
     default:
       shape = text("<path d=\"M{},{} l5.4,5.4 l-5.4,5.4 l-5.4,-5.4 z\"", n(x), n(y - 5.4));
   }
-  return shape + text(" class=\"mark c{}\"><title>{}</title></{}>", color, escape(title),
+  return shape + text(" class=\"mark {}\"><title>{}</title></{}>", css(color), escape(title),
                       color % 4 == 0   ? "circle"
                       : color % 4 == 1 ? "rect"
                                        : "path");
@@ -212,9 +227,9 @@ std::string marker(int color, double x, double y, const std::string& title) {
 
 std::string legend_key(int color) {
   return text(
-      "<svg class=\"key\" viewBox=\"0 0 26 12\" aria-hidden=\"true\"><path class=\"curve c{}\" d=\"M1,6 "
+      "<svg class=\"key\" viewBox=\"0 0 26 12\" aria-hidden=\"true\"><path class=\"curve {}\" d=\"M1,6 "
       "H25\"/>{}</svg>",
-      color, marker(color, 13, 6));
+      css(color), marker(color, 13, 6));
 }
 
 std::string line_chart(const std::vector<ChartSeries>& series, const ChartOptions& o) {
@@ -226,10 +241,11 @@ std::string line_chart(const std::vector<ChartSeries>& series, const ChartOption
   svg += axes(series, o, f);
   for (const ChartSeries& s : series) svg += band(s, f);
   svg += level_lines(o, f);
-  for (const ChartSeries& s : series) svg += curve(s, f);
+  for (const ChartSeries& s : series) svg += s.line ? curve(s, f) : "";
   svg += level_names(o, f);
   if (o.name_lines) svg += names(series, f);
   for (const ChartSeries& s : series) {
+    if (!s.marks) continue;
     for (const ChartPoint& p : s.points) svg += marker(s.color, f.x(p.x), f.y(p.mean), p.title);
   }
   return svg + "</svg>";

@@ -151,23 +151,42 @@ TEST_CASE("mean curve, area and labels to target") {
   CHECK_THROWS_AS(area_under_learning_curve(std::vector<CurvePoint>{{10, 0.5}, {10, 0.6}}), Error);
 }
 
-TEST_CASE("the power law is recovered, forecasts, and is refused where it does not fit") {
-  std::vector<CurvePoint> exact, noise, falling;
-  for (int64_t n = 8; n <= 512; n *= 2) {
-    exact.push_back({n, 0.95 - 0.8 * std::pow(double(n), -0.6)});
-    noise.push_back({n, n % 3 == 1 ? 0.7 : 0.6});
-    falling.push_back({n, 0.5 + 0.8 * std::pow(double(n), -0.6)});
-  }
-  const auto f = fit_power_law(exact);
-  REQUIRE(f);
-  CHECK(f->a == Approx(0.95).epsilon(1e-4));
-  CHECK(f->b == Approx(0.8).epsilon(1e-3));
-  CHECK(f->c == Approx(0.6).epsilon(1e-3));
-  CHECK(f->at(*f->labels_for(0.94)) == Approx(0.94));
-  CHECK_FALSE(f->labels_for(0.96));
-  CHECK_FALSE(fit_power_law(noise));
-  CHECK_FALSE(fit_power_law(falling));
-  CHECK_FALSE(fit_power_law(std::vector(exact.begin(), exact.begin() + 3)));
+TEST_CASE("every pair of strategies, and Holm over all of them") {
+  const std::vector<NamedValues> all{{"a", {1, 2, 3, 4, 5, 6}}, {"b", {0, 1, 2, 3, 4, 5.5}}, {"c", {1, 2, 3, 4, 5, 6}}};
+  const auto pairs = compare_all(all);
+  REQUIRE(pairs.size() == 3);
+  CHECK(pairs[0].first == 0);
+  CHECK(pairs[0].second == 1);
+  CHECK(pairs[0].c.wins == 6);
+  CHECK(pairs[0].c.p_holm == Approx(3 * 2.0 / 64));
+  CHECK(pairs[1].c.ties == 6);
+  CHECK(pairs[1].c.p_holm == 1);
+  CHECK(pairs[2].c.losses == 6);
+  CHECK(pairs[2].c.p_holm == Approx(3 * 2.0 / 64));
+}
+
+TEST_CASE("chi-square: printed table, and by hand") {
+  // 60 and 40 asked for where 50 and 50 are expected, of 1000 each.
+  const ChiSquare t = chi_square(std::vector<int64_t>{60, 40}, std::vector<int64_t>{1000, 1000});
+  CHECK(t.freedom == 1);
+  CHECK(t.statistic == Approx((100.0 / 50 + 100.0 / 50) * 1999 / 1900));
+  CHECK(t.p == Approx(std::erfc(std::sqrt(t.statistic / 2))));  // one degree of freedom: a squared normal
+  CHECK(t.reliable);
+  CHECK(chi_square(std::vector<int64_t>{5, 5}, std::vector<int64_t>{100, 100}).p == Approx(1));
+  // 5 % critical values of the printed table for 2 and 10 degrees: 5.991 and 18.307; N so large that nothing is corrected.
+  constexpr int64_t many = 1'000'000'000;
+  const std::vector<int64_t> three(3, many), eleven(11, many);
+  const auto at = [](std::vector<int64_t> drawn, const std::vector<int64_t>& pool) { return chi_square(drawn, pool); };
+  const ChiSquare two = at({1000 + 55, 1000 - 54, 1000 - 1}, three);
+  CHECK(two.statistic == Approx(5.942).epsilon(1e-3));
+  CHECK(two.p == Approx(std::exp(-two.statistic / 2)));  // two degrees of freedom: an exponential
+  std::vector<int64_t> ten(11, 10000);
+  ten[0] += 306;
+  ten[1] -= 306;
+  CHECK(at(ten, eleven).p == Approx(0.0438676326));
+  CHECK_FALSE(chi_square(std::vector<int64_t>{3, 1}, std::vector<int64_t>{10, 10}).reliable);
+  CHECK(chi_square(std::vector<int64_t>{0, 0}, std::vector<int64_t>{10, 10}).p == 1);
+  CHECK_THROWS_AS(chi_square(std::vector<int64_t>{11}, std::vector<int64_t>{10}), Error);
 }
 
 TEST_CASE("stopping: budget, patience, tolerance") {

@@ -135,7 +135,7 @@ TEST_SUITE("cli_test") {
     const Sandbox s("help");
     CHECK(s.run("") == 0);
     CHECK(s.out().find("querent demo") != std::string::npos);
-    for (const char* verb : {"demo", "run", "train", "eval", "predict", "report", "doctor", "explain", "data check", "data phantom",
+    for (const char* verb : {"demo", "run", "train", "eval", "predict", "report", "advise", "doctor", "explain", "data check", "data phantom",
                              "experiment paper"}) {
       INFO(verb);
       CHECK(s.run(std::string(verb) + " --help") == 0);
@@ -282,7 +282,7 @@ TEST_SUITE("cli_test") {
 
   TEST_CASE("a run writes what its users read") {
     const Sandbox s("run");
-    CHECK(s.run("run " + tiny("cls") + "--mc 3 --steps 4 --start 2 --budget 8 --seeds 2 --strategy random,bald --out r") == 0);
+    CHECK(s.run("run " + tiny("cls") + "--mc 3 --steps 4 --start 2 --budget 8 --seeds 2 --strategy random,bald --minutes-per-label 2 --out r") == 0);
     const json results = json::parse(contents(s.root / "r/results.json"));
     CHECK(results.at("task") == "cls");
     CHECK(results.at("full_data").contains("auc"));
@@ -292,6 +292,24 @@ TEST_SUITE("cli_test") {
       CHECK(curve.at("points").at(2).at("labelled") == 8);
       CHECK(curve.at("points").at(2).at("metrics").contains("auc"));
     }
+    const json& last = results.at("curves").at(0).at("points").at(2);
+    CHECK(last.at("work").at("labels") == 8);
+    CHECK(last.at("work").at("minutes") == 16);
+    CHECK(last.at("agreement").get<double>() <= 1);
+    REQUIRE(results.at("test_cases").size() == 6);
+    CHECK(results.at("test_cases").at(0).at("cases").size() == results.at("data").at("test"));
+    CHECK(results.at("calibration").at(0).at("temperature").get<double>() > 0);
+    int64_t asked_for = 0;
+    for (const json& n : results.at("selection").at(0).at("groups").at("class")) asked_for += n.at("asked").get<int64_t>();
+    CHECK(asked_for == 6);
+    CHECK(s.run("advise r --cost-per-label 3 --json") == 0);
+    const json advice = json::parse(s.out());
+    REQUIRE(advice.at("strategies").size() == 2);
+    CHECK(advice.at("strategies").at(0).at("refused") == "3 rounds are measured by every seed; a forecast needs 4");
+    CHECK(advice.at("strategies").at(0).at("cost").at("money") == 24);
+    CHECK(s.run("advise r --worth 5") == 2);  // nothing says what a label costs in money
+    CHECK(s.err().find("--cost-per-label") != std::string::npos);
+    CHECK(s.run("advise ph") == 2);
     for (const char* file : {"metrics.jsonl", "results.csv", "manifest.jsonl", "report/index.html", "weights/full_s1.safetensors"}) {
       CHECK(fs::exists(s.root / "r" / file));
     }

@@ -258,10 +258,53 @@ TEST_CASE("a forecast is given only for a curve that earns it") {
                     curve("bald", 1, {{4, law(4)}, {8, law(8)}, {12, law(12)}, {16, law(16)}})},
                    1);
   std::string page = folder.page(r);
-  CHECK(has(page, "bald about <b>21</b> labels"));
-  CHECK_FALSE(has(page, "random about"));
-  r["curves"].erase(1);
-  CHECK(has(folder.page(r), "cannot be told"));
+  CHECK(has(page, "Target: about 21 labels, 5 more (95 %: 21 to 21 labels)"));
+  CHECK(count(page, "Target: about") == 1);
+  CHECK(has(page, "No forecast: the rounds scatter"));
+  CHECK(count(page, "class=\"curve c1 dashed\"") == 1);
+  CHECK(count(page, "class=\"curve c0 dashed\"") == 0);
+  check_whole(page);
+}
+
+TEST_CASE("every pair of strategies is tested, and no difference is called none") {
+  const Folder folder;
+  std::string page = folder.page(clear_win(3));
+  CHECK(has(page, "<b>No significant difference</b> between any two strategies. With 3 seeds and 1 pair no difference could be"));
+  CHECK(has(page, "<td>3 : 0<small>"));
+  CHECK(has(page, "<td>0 : 3<small>"));
+  page = folder.page(clear_win(6));
+  CHECK(has(page, "<b>Significant:</b> bald over random (p 0.031)"));
+  CHECK(has(page, "<td class=\"more\">6 : 0<small>"));
+  CHECK(has(page, "<td class=\"less\">0 : 6<small>"));
+  check_whole(page);
+}
+
+TEST_CASE("cost, doubt and who was asked for are shown where the run knows them") {
+  const Folder folder;
+  json r = clear_win(2);
+  std::string page = folder.page(r);
+  for (const char* id : {"id=\"cost\"", "id=\"doubt\"", "id=\"classes\""}) CHECK_FALSE(has(page, id));
+  for (json& c : r["curves"])
+    for (json& p : c["points"])
+      p["work"] = {{"labels", p["labelled"]}, {"patients", 10}, {"mask_pixels", 900}, {"contour_pixels", 30}};
+  page = folder.page(r);
+  CHECK(has(page, "id=\"cost\""));
+  CHECK_FALSE(has(page, "<small>hours</small>"));
+  r["rates"] = {{"minutes_per_label", 3}, {"money_per_hour", 100}, {"currency", "<b>"}};
+  r["test_cases"] = {{{"strategy", "bald"}, {"seed", 1}, {"cases", json::array()}}};
+  for (int i = 0; i < 10; ++i) r["test_cases"][0]["cases"].push_back({{"error", 0.02 * i}, {"uncertainty", i}});
+  r["selection"] = {{{"strategy", "bald"}, {"seed", 1}, {"groups", {{"s<x", {{"F", {{"asked", 30}, {"pool", 50}}}, {"M", {{"asked", 10}, {"pool", 50}}}}}}}}};
+  page = folder.page(r);
+  check_whole(page);
+  CHECK(has(page, "<small>hours</small>"));
+  CHECK(has(page, "3.2"));                       // 64 labels of 3 minutes, in hours
+  CHECK(has(page, "&lt;b&gt;"));
+  CHECK(has(page, "<td>0.090</td><td>0.040</td>"));  // error of all, and of the surest half
+  CHECK(has(page, "<td>1.00</td>"));             // error and uncertainty have one order
+  CHECK(has(page, "s&lt;x"));
+  CHECK(has(page, "1.50 ×"));                    // 75 % of what was asked, 50 % of the pool
+  CHECK(has(page, "0.50 ×"));
+  CHECK(has(page, "1 of 1 seeds"));
 }
 
 TEST_CASE("a run in progress, odd fields and nothing at all still make a page") {
@@ -302,6 +345,10 @@ TEST_CASE("a run in progress, odd fields and nothing at all still make a page") 
   odd["calibration"] = {nullptr, {{"bins", {1, {{"count", 3}}}}}};
   odd["full_data_runs"] = {4};
   odd["class_counts"] = {{{"counts", 5}}};
+  odd["test_cases"] = {3, {{"strategy", "bald"}, {"cases", {1, {{"error", 1}}}}}};
+  odd["selection"] = {{{"groups", 3}}, {{"strategy", "bald"}, {"groups", {{"sex", 4}, {"age", {{"x", {{"asked", 9}, {"pool", 3}}}}}}}}};
+  odd["rates"] = {{"minutes_per_label", -3}, {"currency", 5}};
+  odd["curves"][1]["points"][1]["work"] = {{"labels", -1}};
   check_whole(folder.page(odd));
 
   json single = results(json::array({curve("bald", 1, {{16, 0.7}})}), 1);
