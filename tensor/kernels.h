@@ -1,5 +1,6 @@
 // The fast kernels by name. tensor/cpu/<file>.cpp implements CPU_KERNEL names; cuda/<file>.cu the CUDA_KERNEL ones.
-// CUDA_KERNEL(f) is a declaration when the CUDA backend is built and a null constant otherwise: no stub files.
+// A CUDA_KERNEL is a weak name: null unless the CUDA backend is linked. So there are no stub files, and the same engine
+// serves with the backend, without it, and under the emulator of the tests.
 #pragma once
 #include "tensor/op.h"
 
@@ -7,17 +8,10 @@
   namespace cpu {        \
   Kernel name;           \
   }
-#ifdef QUERENT_CUDA_BACKEND
-#define CUDA_KERNEL(name) \
-  namespace cuda {        \
-  Kernel name;            \
+#define CUDA_KERNEL(name)    \
+  namespace cuda {           \
+  [[gnu::weak]] Kernel name; \
   }
-#else
-#define CUDA_KERNEL(name)                  \
-  namespace cuda {                         \
-  inline constexpr Kernel* name = nullptr; \
-  }
-#endif
 
 namespace querent {
 // One line per file of tensor/ops.

@@ -17,10 +17,6 @@ thread_local Capture* current_capture = nullptr;
 
 constexpr size_t alignment = 64;
 
-Kernel* kernel_of(const Op& op, KernelKind kind) {
-  return kind == KernelKind::cpu ? op.kernel.cpu : kind == KernelKind::cuda ? op.kernel.cuda : op.kernel.ref;
-}
-
 // First and last record that touch what lies in a place of its own.
 struct Lifetime {
   uint64_t storage;
@@ -95,6 +91,13 @@ Layout best_layout(std::vector<Lifetime> values) {
   return best;
 }
 
+Device device_of(const Capture& c) {
+  for (const CapturedRecord& r : c.records) {
+    for (const Value& v : r.out) return v.tensor.device();
+  }
+  return Device::cpu();
+}
+
 void check_finite(double value, const std::string& message) {
   if (!std::isfinite(value)) fail(message, value);
 }
@@ -165,7 +168,7 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
   for (const Tensor& t : results) first.push_back(t ? t.clone() : t);
   results.clear();
   release_free_memory();  // what the eager step used and the replays will not
-  p.arena_ = Storage::allocate_apart(layout.total, Device::cpu());
+  p.arena_ = Storage::allocate_apart(layout.total, device_of(c));
   const auto bind = [&](const Value& v) {
     if (!v.tensor || !c.is_made(v)) return v.tensor;
     const Capture::Place place = c.resolve(v.storage, v.offset);

@@ -13,8 +13,25 @@ namespace querent {
 namespace {
 thread_local bool reference_only = false;
 
-KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out) {
+// Where the inputs lie, which is where the results will.
+Device device_of(const Op& op, Inputs in) {
+  const Tensor* first = nullptr;
+  for (const Tensor& t : in) {
+    if (!t) continue;
+    if (!first) first = &t;
+    check(t.device() == first->device(), "{}: inputs lie on different devices: {} on {}, {} on {}; move one with to()",
+          op.name, *first, first->device(), t, t.device());
+  }
+  return first ? first->device() : Device::cpu();
+}
+
+KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out, Device device) {
   if (DryRun::active()) return KernelKind::none;
+  if (device.kind == Device::Kind::cuda) {
+    check(op.kernel.cuda && !reference_only, "{}: has no {} for {}; move the inputs to the CPU with to()", op.name,
+          reference_only ? "reference kernel" : "kernel", device);
+    return KernelKind::cuda;
+  }
   // The fast kernels compute in f32: some tensor must be f32 and none f64.
   const auto uses = [&](DType t) {
     const auto is_t = [&](const Tensor& x) { return x && x.dtype() == t; };
@@ -25,19 +42,24 @@ KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out) {
 }
 }  // namespace
 
+Kernel* kernel_of(const Op& op, KernelKind kind) {
+  return kind == KernelKind::cpu ? op.kernel.cpu : kind == KernelKind::cuda ? op.kernel.cuda : op.kernel.ref;
+}
+
 Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
   const HostAccess kernels_may(true);
   // 1. Check the arguments and infer the results.
   check_arguments(op, in);
+  const Device device = device_of(op, in);
   const std::vector<TensorSpec> specs = op.infer(in, attrs);
   // 2. Allocate.
   Tensors out;
   out.reserve(specs.size());
-  for (const TensorSpec& s : specs) out.push_back(Tensor::empty(s.shape, s.dtype));
+  for (const TensorSpec& s : specs) out.push_back(Tensor::empty(s.shape, s.dtype, device));
   // 3. Choose a kernel.
-  const KernelKind kind = choose_kernel(op, in, out);
+  const KernelKind kind = choose_kernel(op, in, out, device);
   // 4. Compute.
-  if (kind != KernelKind::none) (kind == KernelKind::cpu ? op.kernel.cpu : op.kernel.ref)({in, out, attrs});
+  if (kind != KernelKind::none) kernel_of(op, kind)({in, out, attrs});
   // 5. Record.
   if (Ledger* ledger = Ledger::current()) ledger->add({&op, attrs, in, out, kind});
   Program::record(op, attrs, in, out, kind);

@@ -6,6 +6,7 @@ namespace querent {
 
 enum class KernelKind : uint8_t { none, ref, cpu, cuda };
 const char* kernel_kind_name(KernelKind kind);
+Kernel* kernel_of(const Op& op, KernelKind kind);
 
 // One executed operation. The tape reads records backwards (gradients); the ledger prints them (audit).
 struct Record {
@@ -30,8 +31,8 @@ class ReferenceKernels {
   bool before_;
 };
 
-// How the CPU computes 3x3 convolutions of stride 1: by a table of shapes (the default), or always in one way where that
-// way exists. `direct` for other shapes. Results differ by rounding.
+// How the CPU computes 3x3 convolutions of stride 1: by a table of shapes (the default), or always in one way where
+// that way exists. `direct` for other shapes. Results differ by rounding.
 enum class ConvAlgorithm : uint8_t { automatic, direct, winograd2, winograd4 };
 void set_conv_algorithm(ConvAlgorithm a);
 ConvAlgorithm conv_algorithm();

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "tensor/backend.h"
 #include "tensor/error.h"
 
 namespace querent {
@@ -22,15 +23,19 @@ constexpr size_t huge_page = size_t{2} << 20;
 std::atomic<bool> memory_debug{false};
 std::atomic<size_t> violations{0};
 
-// Free blocks by capacity. Never destroyed, so that tensors of static lifetime may outlive main().
+// Free blocks by capacity, for one device. Never destroyed, so that tensors of static lifetime may outlive main().
+// A GPU works in order, so a block may serve again while kernels on its last values are still to run.
 struct Pool {
   std::mutex mutex;
   std::multimap<size_t, std::byte*> free;
   MemoryStats stats;
 };
-Pool& pool() {
-  static Pool* const p = new Pool;
-  return *p;
+constexpr int max_gpus = 16;
+Pool& pool(Device device) {
+  static Pool* const pools = new Pool[1 + max_gpus];
+  check(device.index >= 0 && device.index < max_gpus, "memory: {} is beyond the {} devices supported", device,
+        max_gpus);
+  return pools[device.kind == Device::Kind::cpu ? 0 : 1 + device.index];
 }
 
 size_t rounded(size_t bytes) {
@@ -39,8 +44,8 @@ size_t rounded(size_t bytes) {
 }
 
 // A free block for `capacity`, which becomes its real one.
-std::byte* take(size_t& capacity) {
-  Pool& p = pool();
+std::byte* take(size_t& capacity, Device device) {
+  Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   // A block up to a quarter larger than asked serves too; the pool stays small when shapes vary.
   const auto it = p.free.lower_bound(capacity);
@@ -53,8 +58,25 @@ std::byte* take(size_t& capacity) {
   return nullptr;
 }
 
+// On the GPU a request that does not fit is tried again without the pool's unused blocks.
+std::byte* fresh_on_gpu(size_t capacity, Device device) {
+  const Backend& gpu = backend(device);
+  std::byte* block = gpu.allocate(capacity, device.index);
+  if (!block) {
+    release_free_memory();
+    block = gpu.allocate(capacity, device.index);
+  }
+  if (block) return block;
+  const DeviceMemory memory = gpu.memory(device.index);
+  fail(
+      "memory: {} cannot give {} MiB: {} of its {} MiB are free, {} MiB are in living tensors; use a smaller batch or "
+      "image size",
+      device, capacity >> 20, memory.free >> 20, memory.total >> 20, memory_stats(device).live >> 20);
+}
+
 // Large blocks are mapped, so that giving one back really gives it back, and lie on huge pages.
-std::byte* fresh(size_t capacity) {
+std::byte* fresh(size_t capacity, Device device) {
+  if (device.kind == Device::Kind::cuda) return fresh_on_gpu(capacity, device);
   void* block = nullptr;
   if (capacity < huge_page) {
     block = std::aligned_alloc(64, capacity);
@@ -70,11 +92,21 @@ std::byte* fresh(size_t capacity) {
   check(block != nullptr, "memory: cannot get {} MiB; use a smaller batch or image size", capacity >> 20);
   return static_cast<std::byte*>(block);
 }
-void give_back(std::byte* block, size_t capacity) {
-  if (capacity < huge_page)
+void give_back(std::byte* block, size_t capacity, Device device) {
+  if (device.kind == Device::Kind::cuda)
+    backend(device).release(block, device.index);
+  else if (capacity < huge_page)
     std::free(block);
   else
     munmap(block, capacity);
+}
+
+bool guards_are_whole(const std::byte* block, size_t bytes, size_t capacity, Device device) {
+  std::vector<std::byte> guards(capacity - bytes);
+  copy_bytes(guards.data(), Device::cpu(), block, device, guard_bytes);
+  copy_bytes(guards.data() + guard_bytes, Device::cpu(), block + guard_bytes + bytes, device,
+             guards.size() - guard_bytes);
+  return std::all_of(guards.begin(), guards.end(), [](std::byte b) { return b == std::byte{guard_value}; });
 }
 
 }  // namespace
@@ -83,7 +115,6 @@ std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) { return
 std::shared_ptr<Storage> Storage::allocate_apart(size_t bytes, Device device) { return make(bytes, device, true); }
 
 std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart) {
-  check(device.kind == Device::Kind::cpu, "memory: device {} is not available in this build", device);
   static std::atomic<uint64_t> count{0};
   std::shared_ptr<Storage> s(new Storage);
   s->id_ = ++count;
@@ -92,16 +123,16 @@ std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart) 
   s->guarded_ = memory_debug;
   s->apart_ = apart;
   s->capacity_ = rounded(bytes + (s->guarded_ ? 2 * guard_bytes : 0) + (bytes == 0));
-  std::byte* block = s->guarded_ || apart ? nullptr : take(s->capacity_);
+  std::byte* block = s->guarded_ || apart ? nullptr : take(s->capacity_, device);
   const bool is_new = block == nullptr;
-  if (is_new) block = fresh(s->capacity_);
+  if (is_new) block = fresh(s->capacity_, device);
   if (s->guarded_) {
-    std::memset(block, guard_value, s->capacity_);
+    fill_bytes(block, guard_value, s->capacity_, device);
     block += guard_bytes;
-    std::memset(block, 0xff, bytes);
+    fill_bytes(block, 0xff, bytes, device);
   }
   s->data_ = block;
-  Pool& p = pool();
+  Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   if (is_new) p.stats.held += s->capacity_;
   p.stats.live += bytes;
@@ -114,43 +145,39 @@ Storage::~Storage() {
   std::byte* block = data_;
   if (guarded_) {
     block -= guard_bytes;
-    for (size_t i = 0; i < capacity_; ++i) {
-      if (i == guard_bytes) i += bytes_;
-      if (i < capacity_ && block[i] != std::byte{guard_value}) {
-        ++violations;
-        break;
-      }
-    }
+    violations += !guards_are_whole(block, bytes_, capacity_, device_);
   }
-  Pool& p = pool();
+  Pool& p = pool(device_);
   const std::lock_guard lock(p.mutex);
   p.stats.live -= bytes_;
   if (guarded_ || apart_) {
     p.stats.held -= capacity_;
-    give_back(block, capacity_);
+    give_back(block, capacity_, device_);
   } else {
     p.free.emplace(capacity_, block);
   }
 }
 
-MemoryStats memory_stats() {
-  Pool& p = pool();
+MemoryStats memory_stats(Device device) {
+  Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   return p.stats;
 }
-void reset_memory_peak() {
-  Pool& p = pool();
+void reset_memory_peak(Device device) {
+  Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   p.stats.peak = p.stats.live;
 }
 void release_free_memory() {
-  Pool& p = pool();
-  const std::lock_guard lock(p.mutex);
-  for (const auto& [capacity, block] : p.free) {
-    p.stats.held -= capacity;
-    give_back(block, capacity);
+  for (const Device device : devices()) {
+    Pool& p = pool(device);
+    const std::lock_guard lock(p.mutex);
+    for (const auto& [capacity, block] : p.free) {
+      p.stats.held -= capacity;
+      give_back(block, capacity, device);
+    }
+    p.free.clear();
   }
-  p.free.clear();
 }
 void set_memory_debug(bool on) { memory_debug = on; }
 size_t guard_violations() { return violations; }

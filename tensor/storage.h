@@ -37,9 +37,9 @@ struct MemoryStats {
   size_t live = 0, peak = 0;  // bytes in living tensors now, and at most since reset_memory_peak()
   size_t held = 0;            // bytes the pool has from the system
 };
-MemoryStats memory_stats();
-void reset_memory_peak();
-void release_free_memory();  // gives the pool's unused blocks back to the system
+MemoryStats memory_stats(Device device = Device::cpu());
+void reset_memory_peak(Device device = Device::cpu());
+void release_free_memory();  // gives the unused blocks of all pools back to the system
 
 // For tests: fill each new block with 0xff (NaN for floats) and put guard bytes round it, checked when it is freed.
 void set_memory_debug(bool on);

@@ -1,8 +1,7 @@
 #include "tensor/tensor.h"
 
 #include <atomic>
-#include <cstring>
-
+#include "tensor/backend.h"
 #include "tensor/visit.h"
 
 namespace querent {
@@ -12,7 +11,8 @@ thread_local bool dry_run = false;
 thread_local bool host_access = true;
 
 void check_host_access(const char* what, const Tensor& t) {
-  check(host_access, "program: {} of {} inside a captured step; make it an op, or an input or result of the step", what, t);
+  check(host_access, "program: {} of {} inside a captured step; make it an op, or an input or result of the step", what,
+        t);
 }
 
 uint64_t next_id() {
@@ -62,7 +62,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 }
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  if (t.has_data()) std::memset(t.raw(), 0, t.bytes());
+  if (t.has_data()) fill_bytes(t.raw(), 0, t.bytes(), device);
   return t;
 }
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
@@ -103,35 +103,41 @@ Tensor Tensor::batch(int64_t first, int64_t count) const {
 }
 
 Tensor Tensor::to(Device device) const {
-  check(device == this->device(), "tensor: device {} is not available in this build", device);
-  return *this;
+  if (device == this->device()) return *this;
+  Tensor t = empty(shape(), dtype(), device);
+  t.body_->name = body_->name;
+  if (t.has_data()) t.copy_from(*this);
+  return t;
 }
 std::vector<float> Tensor::host() const {
   check_host_access("host()", *this);
+  const Tensor t = to(Device::cpu());
   std::vector<float> v(static_cast<size_t>(numel()));
   visit_dtype(dtype(), [&]<class T>() {
-    const T* p = data<T>();
+    const T* p = t.data<T>();
     for (size_t i = 0; i < v.size(); ++i) v[i] = element_cast<float>(p[i]);
   });
   return v;
 }
 std::vector<double> Tensor::host_f64() const {
   check_host_access("host()", *this);
+  const Tensor t = to(Device::cpu());
   std::vector<double> v(static_cast<size_t>(numel()));
   visit_dtype(dtype(), [&]<class T>() {
-    const T* p = data<T>();
+    const T* p = t.data<T>();
     for (size_t i = 0; i < v.size(); ++i) v[i] = element_cast<double>(p[i]);
   });
   return v;
 }
 Tensor Tensor::clone() const {
   Tensor t = empty(shape(), dtype(), device());
-  if (t.has_data()) std::memcpy(t.raw(), raw(), bytes());
+  if (t.has_data()) copy_bytes(t.raw(), device(), raw(), device(), bytes());
   t.body_->name = body_->name;
   return t;
 }
 Tensor Tensor::cast(DType to) const {
-  Tensor t = empty(shape(), to, device());
+  if (device() != Device::cpu()) return this->to(Device::cpu()).cast(to).to(device());
+  Tensor t = empty(shape(), to);
   if (!t.has_data()) return t;
   visit_dtype(dtype(), [&]<class From>() {
     const From* from = data<From>();
@@ -142,10 +148,17 @@ Tensor Tensor::cast(DType to) const {
 void Tensor::copy_from(const Tensor& source) const {
   check_host_access("copy_from()", *this);
   check(source.shape() == shape() && source.dtype() == dtype(), "copy: {} cannot take the values of {}", *this, source);
-  if (has_data()) std::memmove(raw(), source.raw(), bytes());
+  if (!has_data()) return;
+  copy_bytes(raw(), device(), source.raw(), source.device(), bytes());
+  if (device() == Device::cpu() && source.device() != device())
+    backend(source.device()).raise_faults(source.device().index);
 }
 void Tensor::fill(double value) const {
   if (!has_data()) return;
+  if (device() != Device::cpu()) {
+    const Tensor host = full(shape(), value, dtype());
+    return copy_bytes(raw(), device(), host.raw(), host.device(), bytes());
+  }
   visit_dtype(dtype(), [&]<class T>() {
     T* p = data<T>();
     const int64_t n = numel();

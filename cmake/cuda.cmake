@@ -1,0 +1,43 @@
+# The CUDA backend, querent_cuda. The engine names its kernels weakly (tensor/kernels.h): nothing else is compiled
+# differently with it, and a program that does not link it runs on the CPU.
+find_program(QUERENT_NVCC nvcc HINTS ${CUDAToolkit_ROOT}/bin $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
+set(with_cuda ${QUERENT_CUDA})
+if(QUERENT_CUDA STREQUAL "AUTO")
+  set(with_cuda OFF)
+  if(QUERENT_NVCC AND NOT QUERENT_SANITIZE)
+    execute_process(COMMAND ${QUERENT_NVCC} --version OUTPUT_VARIABLE nvcc_version)
+    if(nvcc_version MATCHES "release ([0-9]+)" AND CMAKE_MATCH_1 GREATER_EQUAL 12)
+      set(with_cuda ON)
+    endif()
+  endif()
+endif()
+if(with_cuda AND NOT QUERENT_NVCC)
+  message(FATAL_ERROR "QUERENT_CUDA=ON: nvcc was not found; install the CUDA toolkit (12 or newer) or set CUDAToolkit_ROOT")
+endif()
+if(with_cuda)
+  set(CMAKE_CUDA_COMPILER ${QUERENT_NVCC})
+  set(CMAKE_CUDA_ARCHITECTURES "90" CACHE STRING "GPU architectures to compile for, e.g. 80;90")
+  set(CMAKE_CUDA_FLAGS_RELEASE "-O2")
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+
+  # All kernels are one unit: the headers are read once, which is most of the time that nvcc takes.
+  file(GLOB CUDA_KERNELS CONFIGURE_DEPENDS cuda/*.cu)
+  set(unit "")
+  foreach(source ${CUDA_KERNELS})
+    string(APPEND unit "#include \"${source}\"\n")
+  endforeach()
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/cuda/kernels.cu CONTENT "${unit}")
+  file(GLOB CUDA_HOST CONFIGURE_DEPENDS cuda/*.cpp)
+  add_library(querent_cuda STATIC ${CUDA_HOST} ${CMAKE_BINARY_DIR}/cuda/kernels.cu)
+  # The dialect is given by hand: CMake knows -std=c++20 for nvcc from 3.26 on.
+  set_target_properties(querent_cuda PROPERTIES CUDA_STANDARD 17 CUDA_EXTENSIONS ON)
+  target_include_directories(querent_cuda PUBLIC ${CMAKE_SOURCE_DIR})
+  target_compile_options(querent_cuda PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra>)
+  target_link_libraries(querent_cuda PUBLIC CUDA::cudart_static)
+  # Weak names do not pull a file out of an archive, so all of it is linked. What it needs of the engine is there before:
+  # every op does.
+  target_link_libraries(querent_tensor PUBLIC $<LINK_LIBRARY:WHOLE_ARCHIVE,querent_cuda>)
+endif()
+message(STATUS "CUDA backend: ${with_cuda}")

@@ -1,0 +1,180 @@
+#include "cuda/runtime.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "tensor/backend.h"
+
+namespace querent::cuda {
+namespace {
+
+std::atomic<int64_t> waits{0};
+thread_local int current_device = -1;
+
+void activate(int device) {
+  if (current_device == device) return;
+  cuda_check(cudaSetDevice(device), "cudaSetDevice");
+  current_device = device;
+}
+void wait(cudaStream_t s) {
+  ++waits;
+  cuda_check(cudaStreamSynchronize(s), "cudaStreamSynchronize");
+}
+
+// Pageable memory goes through two pinned pieces in turn, so that the host fills one while the other is on its way.
+struct Staging {
+  static constexpr size_t piece = size_t{4} << 20;
+  struct Pinned {
+    std::byte* bytes = nullptr;
+    Event sent = make_event();
+    Pinned() { cuda_check(cudaMallocHost(reinterpret_cast<void**>(&bytes), piece), "cudaMallocHost"); }
+  } pinned[2];
+  size_t next = 0;
+  std::mutex mutex;
+};
+
+void to_device(std::byte* to, const std::byte* from, size_t bytes, Device device) {
+  Staging& staging = per_device<Staging>(device);
+  const std::lock_guard lock(staging.mutex);
+  for (size_t done = 0; done < bytes; done += Staging::piece) {
+    Staging::Pinned& p = staging.pinned[staging.next++ % 2];
+    const size_t n = std::min(Staging::piece, bytes - done);
+    cuda_check(cudaEventSynchronize(p.sent.get()), "cudaEventSynchronize");
+    std::memcpy(p.bytes, from + done, n);
+    cuda_check(cudaMemcpyAsync(to + done, p.bytes, n, cudaMemcpyHostToDevice, stream(device)), "cudaMemcpyAsync");
+    cuda_check(cudaEventRecord(p.sent.get(), stream(device)), "cudaEventRecord");
+  }
+}
+void to_host(std::byte* to, const std::byte* from, size_t bytes, Device device) {
+  Staging& staging = per_device<Staging>(device);
+  const std::lock_guard lock(staging.mutex);
+  for (size_t done = 0; done < bytes; done += Staging::piece) {
+    Staging::Pinned& p = staging.pinned[0];
+    const size_t n = std::min(Staging::piece, bytes - done);
+    cuda_check(cudaMemcpyAsync(p.bytes, from + done, n, cudaMemcpyDeviceToHost, stream(device)), "cudaMemcpyAsync");
+    wait(stream(device));
+    std::memcpy(to + done, p.bytes, n);
+  }
+}
+
+std::byte* allocate(size_t bytes, int device) {
+  activate(device);
+  void* block = nullptr;
+  const cudaError_t code = cudaMalloc(&block, bytes);
+  if (code == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());  // takes the error away
+    return nullptr;
+  }
+  cuda_check(code, "cudaMalloc");
+  return static_cast<std::byte*>(block);
+}
+void release(std::byte* block, int device) {
+  activate(device);
+  static_cast<void>(cudaFree(block));  // fails at the end of the program, when the driver has freed it already
+}
+void copy(void* to, Device to_device_, const void* from, Device from_device, size_t bytes) {
+  auto* const target = static_cast<std::byte*>(to);
+  const auto* const source = static_cast<const std::byte*>(from);
+  if (from_device == Device::cpu()) return to_device(target, source, bytes, to_device_);
+  if (to_device_ == Device::cpu()) return to_host(target, source, bytes, from_device);
+  if (to_device_ == from_device) {
+    cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream(to_device_)), "cudaMemcpyAsync");
+    return;
+  }
+  wait(stream(to_device_));  // what still reads the target
+  cuda_check(cudaMemcpyPeerAsync(to, to_device_.index, from, from_device.index, bytes, stream(from_device)),
+             "cudaMemcpyPeerAsync");
+  wait(stream(from_device));
+}
+void fill(void* to, int byte, size_t bytes, int device) {
+  cuda_check(cudaMemsetAsync(to, byte, bytes, stream(Device::cuda(device))), "cudaMemsetAsync");
+}
+void synchronize(int device) { wait(stream(Device::cuda(device))); }
+
+struct FaultSlot {
+  Fault* fault = nullptr;
+  FaultSlot() {
+    cuda_check(cudaHostAlloc(reinterpret_cast<void**>(&fault), sizeof(Fault), cudaHostAllocMapped), "cudaHostAlloc");
+    *fault = {};
+  }
+};
+void raise_faults(int device) {
+  const Fault found = *fault_slot(Device::cuda(device));
+  if (!found.op) return;
+  *fault_slot(Device::cuda(device)) = {};
+  fail("{}: label {} at position {} is not in 0..{}, nor -1 for 'ignored'", found.op, found.label, found.position,
+       found.classes - 1);
+}
+
+DeviceMemory memory(int device) {
+  activate(device);
+  DeviceMemory m{};
+  cuda_check(cudaMemGetInfo(&m.free, &m.total), "cudaMemGetInfo");
+  return m;
+}
+std::string name(int device) {
+  cudaDeviceProp p{};
+  cuda_check(cudaGetDeviceProperties(&p, device), "cudaGetDeviceProperties");
+  return text("{}, compute capability {}.{}", p.name, p.major, p.minor);
+}
+
+int count_devices() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    return 0;
+  }
+  return std::min(count, static_cast<int>(max_devices));
+}
+
+}  // namespace
+
+const Backend& backend() {
+  static const Backend table{.devices = count_devices(),
+                             .allocate = allocate,
+                             .release = release,
+                             .copy = copy,
+                             .fill = fill,
+                             .synchronize = synchronize,
+                             .raise_faults = raise_faults,
+                             .memory = memory,
+                             .name = name};
+  return table;
+}
+
+void cuda_check(cudaError_t code, std::string_view call, std::string_view op, Inputs tensors) {
+  if (code == cudaSuccess) return;
+  std::string on;
+  for (const Tensor& t : tensors) on += (on.empty() ? "; on " : ", ") + text("{}", t);
+  internal_check(false, "cuda: {}{}{}: {} ({}){}", op, op.empty() ? "" : ": ", call, cudaGetErrorString(code),
+                 static_cast<int>(code), on);
+}
+
+Stream make_stream() {
+  cudaStream_t s = nullptr;
+  cuda_check(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "cudaStreamCreate");
+  return Stream(s);
+}
+Event make_event() {
+  cudaEvent_t e = nullptr;
+  cuda_check(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "cudaEventCreate");
+  return Event(e);
+}
+
+cudaStream_t stream(Device device) {
+  static std::array<std::atomic<cudaStream_t>, max_devices> streams{};
+  static std::mutex mutex;
+  activate(device.index);
+  std::atomic<cudaStream_t>& s = streams[static_cast<size_t>(device.index)];
+  if (!s) {
+    const std::lock_guard lock(mutex);
+    if (!s) s = make_stream().release();
+  }
+  return s;
+}
+
+int64_t synchronisations() { return waits; }
+Fault* fault_slot(Device device) { return per_device<FaultSlot>(device).fault; }
+
+}  // namespace querent::cuda

@@ -1,0 +1,58 @@
+#include "tensor/backend.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "tensor/error.h"
+
+namespace querent {
+
+const Backend& backend(Device device) {
+  internal_check(device.kind == Device::Kind::cuda, "device: {} has no backend", device);
+  check(cuda::backend != nullptr,
+        "device: {} is not available: this build has no CUDA backend; use cpu, or build with -DQUERENT_CUDA=ON",
+        device);
+  const Backend& b = cuda::backend();
+  check(b.devices > 0, "device: {} is not available: no GPU or no driver was found; use cpu", device);
+  check(device.index >= 0 && device.index < b.devices, "device: {} does not exist, this machine has cuda:0..cuda:{}",
+        device, b.devices - 1);
+  return b;
+}
+
+std::vector<Device> devices() {
+  std::vector<Device> all{Device::cpu()};
+  for (int i = 0; cuda::backend && i < cuda::backend().devices; ++i) all.push_back(Device::cuda(i));
+  return all;
+}
+
+Device parse_device(std::string_view name) {
+  if (name == "cpu") return Device::cpu();
+  Device device = Device::cuda();
+  if (name != "cuda") {
+    const std::string_view digits = name.substr(std::min<size_t>(name.size(), 5));
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), device.index);
+    check(name.starts_with("cuda:") && error == std::errc() && end == digits.data() + digits.size(),
+          "device: '{}' is not a device; valid: cpu, cuda, cuda:N", name);
+  }
+  backend(device);
+  return device;
+}
+
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
+  if (bytes == 0) return;
+  if (to_device == Device::cpu() && from_device == Device::cpu()) {
+    std::memmove(to, from, bytes);
+  } else {
+    backend(to_device == Device::cpu() ? from_device : to_device).copy(to, to_device, from, from_device, bytes);
+  }
+}
+
+void fill_bytes(void* to, int byte, size_t bytes, Device device) {
+  if (bytes == 0) return;
+  if (device == Device::cpu())
+    std::memset(to, byte, bytes);
+  else
+    backend(device).fill(to, byte, bytes, device.index);
+}
+
+}  // namespace querent

@@ -1,0 +1,45 @@
+// What a device other than the CPU offers the engine: memory, copies, waiting. cuda/runtime.cpp fills the table, so
+// that no CUDA header reaches tensor/. Kernels are no part of it: rows of the op table name theirs.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/device.h"
+
+namespace querent {
+
+struct DeviceMemory {
+  size_t free, total;  // bytes
+};
+
+// A device works through what it is given in order: kernels, copies and fills need no waiting between them.
+struct Backend {
+  int devices;                                       // how many this machine has; 0 when the driver is missing
+  std::byte* (*allocate)(size_t bytes, int device);  // 256-byte aligned; null when it does not fit
+  void (*release)(std::byte* block, int device);     // waits for the device's work
+  // One of the two may be the CPU. Host memory may be reused on return; a copy to the host waits for the device.
+  void (*copy)(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+  void (*fill)(void* to, int byte, size_t bytes, int device);
+  void (*synchronize)(int device);
+  void (*raise_faults)(int device);  // throws what finished kernels found wrong in their data: a label out of range
+  DeviceMemory (*memory)(int device);
+  std::string (*name)(int device);  // "NVIDIA H100 80GB HBM3, compute capability 9.0"
+};
+
+namespace cuda {
+[[gnu::weak]] const Backend& backend();  // a null function unless the CUDA backend is linked (kernels.h)
+}
+
+// The backend of a CUDA device, or an Error that says what this build or machine lacks.
+const Backend& backend(Device device);
+
+std::vector<Device> devices();               // the CPU, then each GPU that can be used
+Device parse_device(std::string_view name);  // cpu | cuda | cuda:1; an Error unless it can be used
+
+// The same for either kind of memory; to and from may overlap on the CPU.
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+void fill_bytes(void* to, int byte, size_t bytes, Device device);
+
+}  // namespace querent
