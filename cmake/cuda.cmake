@@ -19,6 +19,9 @@ if(with_cuda)
   set(CMAKE_CUDA_ARCHITECTURES "90" CACHE STRING "GPU architectures to compile for, e.g. 80;90")
   set(CMAKE_CUDA_FLAGS_RELEASE "-O2")
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # before CMake 3.26
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  endif()
   find_package(CUDAToolkit REQUIRED)
 
   # All kernels are one unit: the headers are read once, which is most of the time that nvcc takes.
@@ -30,11 +33,9 @@ if(with_cuda)
   file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/cuda/kernels.cu CONTENT "${unit}")
   file(GLOB CUDA_HOST CONFIGURE_DEPENDS cuda/*.cpp)
   add_library(querent_cuda STATIC ${CUDA_HOST} ${CMAKE_BINARY_DIR}/cuda/kernels.cu)
-  # The dialect is given by hand: CMake knows -std=c++20 for nvcc from 3.26 on.
-  set_target_properties(querent_cuda PROPERTIES CUDA_STANDARD 17 CUDA_EXTENSIONS ON)
   target_include_directories(querent_cuda PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_options(querent_cuda PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra>)
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra>)
   target_link_libraries(querent_cuda PUBLIC CUDA::cudart_static)
   # Weak names do not pull a file out of an archive, so all of it is linked. What it needs of the engine is there before:
   # every op does.
