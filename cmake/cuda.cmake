@@ -35,7 +35,7 @@ if(with_cuda)
   add_library(querent_cuda STATIC ${CUDA_HOST} ${CMAKE_BINARY_DIR}/cuda/kernels.cu)
   target_include_directories(querent_cuda PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_options(querent_cuda PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra>)
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra,-Wno-subobject-linkage>)
   target_link_libraries(querent_cuda PUBLIC CUDA::cudart_static)
   # Weak names do not pull a file out of an archive, so all of it is linked. What it needs of the engine is there before:
   # every op does.

@@ -6,7 +6,7 @@
 namespace querent {
 
 template <class To, class From>
-To element_cast(From v) {
+constexpr To element_cast(From v) {
   if constexpr (std::is_same_v<From, bf16>) {
     return element_cast<To>(static_cast<float>(v));
   } else if constexpr (std::is_same_v<To, bf16>) {

@@ -2,14 +2,12 @@
 // x [N,H,W,C] -> y [N,H',W',C].   global_avg_pool is the case H' = W' = 1, returned as [N,C].
 #include "tensor/kernels.h"
 #include "tensor/ops.h"
+#include "tensor/ops/resample.h"
 #include "tensor/run.h"
 #include "tensor/visit.h"
 
 namespace querent {
 namespace {
-
-int64_t first(int64_t i, int64_t size, int64_t out) { return i * size / out; }
-int64_t last(int64_t i, int64_t size, int64_t out) { return ((i + 1) * size + out - 1) / out; }
 
 // Calls f(index into y, index into x, pixels of the bin).
 template <class F>
@@ -17,7 +15,7 @@ void for_each_pixel(const Shape& x, int64_t oh, int64_t ow, F f) {
   for (int64_t n = 0; n < x[0]; ++n)
     for (int64_t i = 0; i < oh; ++i)
       for (int64_t j = 0; j < ow; ++j) {
-        const int64_t h0 = first(i, x[1], oh), h1 = last(i, x[1], oh), w0 = first(j, x[2], ow), w1 = last(j, x[2], ow);
+        const int64_t h0 = bin_first(i, x[1], oh), h1 = bin_end(i, x[1], oh), w0 = bin_first(j, x[2], ow), w1 = bin_end(j, x[2], ow);
         for (int64_t h = h0; h < h1; ++h)
           for (int64_t w = w0; w < w1; ++w)
             for (int64_t c = 0; c < x[3]; ++c) {

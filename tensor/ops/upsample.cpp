@@ -4,17 +4,13 @@
 //   source of row i: (i + 1/2) H/H' - 1/2, at least 0; with align_corners i (H-1)/(H'-1). Columns likewise.
 #include "tensor/kernels.h"
 #include "tensor/ops.h"
+#include "tensor/ops/resample.h"
+#include "tensor/pool_attrs.h"
 #include "tensor/run.h"
 #include "tensor/visit.h"
 
 namespace querent {
 namespace {
-
-struct GradAttrs {
-  SizeAttrs up;
-  Pair x = 0;  // H, W of x
-  void fields(FieldVisitor& v) const { up.fields(v), v.field("x", x); }
-};
 
 // ---- nearest
 std::vector<TensorSpec> infer_nearest(Inputs in, const Attrs& attrs) {
@@ -67,18 +63,6 @@ void ref_nearest_grad(const Call& c) {
 }
 
 // ---- bilinear
-struct Source {
-  int64_t low, high;
-  double high_weight;
-};
-Source source(int64_t i, int64_t size, int64_t out, bool align_corners) {
-  const double ratio = align_corners ? (out > 1 ? static_cast<double>(size - 1) / static_cast<double>(out - 1) : 0.0)
-                                     : static_cast<double>(size) / static_cast<double>(out);
-  const double s =
-      align_corners ? static_cast<double>(i) * ratio : std::max(0.0, (static_cast<double>(i) + 0.5) * ratio - 0.5);
-  const int64_t low = std::min(static_cast<int64_t>(s), size - 1);
-  return {low, std::min(low + 1, size - 1), s - static_cast<double>(low)};
-}
 // Calls f(index into y, index into x, weight) for the four neighbours of every output element.
 template <class F>
 void for_each_bilinear(const Shape& x, const Shape& y, bool align_corners, F f) {
@@ -119,12 +103,12 @@ void ref_bilinear(const Call& c) {
     for (size_t i = 0; i < y.size(); ++i) c.out[0].data<T>()[i] = static_cast<T>(y[i]);
   });
 }
-Tensor upsample_bilinear_grad(const Tensor& dy, const GradAttrs& a);
+Tensor upsample_bilinear_grad(const Tensor& dy, const BilinearGradAttrs& a);
 Tensors grad_bilinear(const GradCall& g) {
   return {upsample_bilinear_grad(g.dy[0], {g.attrs.as<SizeAttrs>(), {g.in[0].dim(1), g.in[0].dim(2)}})};
 }
 std::vector<TensorSpec> infer_bilinear_grad(Inputs in, const Attrs& attrs) {
-  const auto& a = attrs.as<GradAttrs>();
+  const auto& a = attrs.as<BilinearGradAttrs>();
   check(in[0].rank() == 4 && in[0].dim(1) == a.up.size.h && in[0].dim(2) == a.up.size.w && a.x.h > 0 && a.x.w > 0,
         "upsample_bilinear_grad: dy must be [N,{},{},C]; dy={}", a.up.size.h, a.up.size.w, in[0]);
   return {{{in[0].dim(0), a.x.h, a.x.w, in[0].dim(3)}, in[0].dtype()}};
@@ -138,7 +122,7 @@ void ref_bilinear_grad(const Call& c) {
   visit_float(c.out[0].dtype(), [&]<class T>() {
     const T* dy = c.in[0].data<T>();
     std::vector<double> dx(static_cast<size_t>(c.out[0].numel()), 0.0);
-    for_each_bilinear(c.out[0].shape(), c.in[0].shape(), c.attrs.as<GradAttrs>().up.align_corners,
+    for_each_bilinear(c.out[0].shape(), c.in[0].shape(), c.attrs.as<BilinearGradAttrs>().up.align_corners,
                       [&](int64_t iy, int64_t ix, double weight) {
                         dx[static_cast<size_t>(ix)] += weight * static_cast<double>(dy[iy]);
                       });
@@ -174,10 +158,10 @@ std::vector<Case> cases_bilinear() {
 }
 std::vector<Case> cases_bilinear_grad() {
   return {
-      {"double", {{{2, 6, 8, 3}}}, GradAttrs{{{6, 8}}, {3, 4}}},
-      {"aligned corners", {{{1, 7, 9, 2}}}, GradAttrs{{{7, 9}, true}, {3, 5}}},
-      {"smaller", {{{1, 3, 2, 2}}}, GradAttrs{{{3, 2}}, {7, 5}}},
-      {"size", {{{1, 3, 2, 2}}}, GradAttrs{{{4, 2}}, {7, 5}}, "dy must be [N,4,2,C]"},
+      {"double", {{{2, 6, 8, 3}}}, BilinearGradAttrs{{{6, 8}}, {3, 4}}},
+      {"aligned corners", {{{1, 7, 9, 2}}}, BilinearGradAttrs{{{7, 9}, true}, {3, 5}}},
+      {"smaller", {{{1, 3, 2, 2}}}, BilinearGradAttrs{{{3, 2}}, {7, 5}}},
+      {"size", {{{1, 3, 2, 2}}}, BilinearGradAttrs{{{4, 2}}, {7, 5}}, "dy must be [N,4,2,C]"},
   };
 }
 
@@ -236,7 +220,7 @@ namespace {
 Tensor upsample_nearest_grad(const Tensor& dy, Pair factor) {
   return run(upsample_nearest_grad_op, {dy}, SizeAttrs{factor})[0];
 }
-Tensor upsample_bilinear_grad(const Tensor& dy, const GradAttrs& a) {
+Tensor upsample_bilinear_grad(const Tensor& dy, const BilinearGradAttrs& a) {
   return run(upsample_bilinear_grad_op, {dy}, a)[0];
 }
 }  // namespace

@@ -1,0 +1,205 @@
+// The three shapes that nearly all kernels have. Each takes device lambdas, so that a kernel file holds its formula:
+//   elementwise   arrays of n f32, 16 bytes a thread
+//   for_each      one thread for each of n indices
+//   reduce        sums over the rows of [groups, rows, channels], in two stages and a fixed order: the same bits on every
+//                 run and on every GPU; no atomics
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <tuple>
+
+#include "cuda/runtime.h"
+
+namespace querent::cuda {
+
+constexpr unsigned block_threads = 256;
+
+inline unsigned blocks_for(std::string_view op, int64_t threads) {
+  const int64_t blocks = (threads + block_threads - 1) / block_threads;
+  check(blocks < int64_t{1} << 31, "{}: {} elements are more than one launch can take; use a smaller batch", op, threads);
+  return static_cast<unsigned>(blocks);
+}
+
+__device__ inline int64_t thread_index() {
+  return int64_t{blockIdx.x} * static_cast<int64_t>(blockDim.x) + static_cast<int64_t>(threadIdx.x);
+}
+
+// i / n and i % n for i >= 0, n > 0: a 64-bit division takes five times as long as a 32-bit one.
+struct Split {
+  int64_t quotient, rest;
+};
+__host__ __device__ inline Split split(int64_t i, int64_t n) {
+  if (((i | n) >> 32) == 0) {
+    const auto a = static_cast<uint32_t>(i), b = static_cast<uint32_t>(n), q = a / b;
+    return {q, a - q * b};
+  }
+  return {i / n, i % n};
+}
+
+// ---- for_each
+
+// One thread for each index; the traffic is what f reads and writes.
+template <class F>
+__global__ void each_index(F f, int64_t n) {
+  const int64_t i = thread_index();
+  if (i < n) f(i);
+}
+template <class F>
+void for_each(std::string_view op, const Call& c, int64_t n, F f) {
+  launch(op, c, each_index<F>, blocks_for(op, n), block_threads, f, n);
+}
+
+// ---- elementwise
+
+template <class T>
+struct alignas(4 * sizeof(T)) Pack {
+  T v[4];
+};
+template <class T>
+struct Out {  // written without being read
+  T* at;
+};
+template <class T>
+__device__ Pack<T> load(const T* array, int64_t i) {
+  return *reinterpret_cast<const Pack<T>*>(array + i);
+}
+template <class T>
+__device__ Pack<T> load(Out<T>, int64_t) {
+  return {};
+}
+template <class T>
+__device__ void store(const T*, int64_t, const Pack<T>&) {}
+template <class T>
+__device__ void store(T* array, int64_t i, const Pack<T>& p) {
+  *reinterpret_cast<Pack<T>*>(array + i) = p;
+}
+template <class T>
+__device__ void store(Out<T> out, int64_t i, const Pack<T>& p) {
+  store(out.at, i, p);
+}
+template <class T>
+__device__ T& element(T* array, int64_t i) {
+  return array[i];
+}
+template <class T>
+__device__ T& element(Out<T> out, int64_t i) {
+  return out.at[i];
+}
+
+// Each thread does four neighbouring elements, as one pack where they are whole and aligned. Every array is read once
+// (Out: not at all) and written once (const: not at all).
+template <class F, class... Array>
+__global__ void each_pack(F f, int64_t n, bool aligned, Array... array) {
+  const int64_t first = 4 * thread_index();
+  if (aligned && first + 4 <= n) {
+    [&](auto... pack) {
+      for (int k = 0; k < 4; ++k) f(first + k, pack.v[k]...);
+      (store(array, first, pack), ...);
+    }(load(array, first)...);
+  } else {
+    for (int64_t i = first; i < first + 4 && i < n; ++i) f(i, element(array, i)...);
+  }
+}
+template <class T>
+bool is_aligned(const T* p) {
+  return reinterpret_cast<uintptr_t>(p) % (4 * sizeof(T)) == 0;
+}
+template <class T>
+bool is_aligned(Out<T> out) {
+  return is_aligned(out.at);
+}
+// f(i, a[i], b[i], ...) for i < n, with references to the elements of T* and Out<T> arrays.
+template <class F, class... Array>
+void elementwise(std::string_view op, const Call& c, int64_t n, F f, Array... array) {
+  launch(op, c, each_pack<F, Array...>, blocks_for(op, (n + 3) / 4), block_threads, f, n, (is_aligned(array) && ...),
+         array...);
+}
+inline Out<float> result(const Call& c, size_t i = 0) { return {c.out[i].data<float>()}; }
+inline const float* input(const Call& c, size_t i) { return c.in[i] ? c.in[i].data<float>() : nullptr; }
+
+// ---- reduce
+
+template <int K>
+struct Sums {
+  double v[K];
+};
+
+// How [groups, rows, channels] is cut: a block has `width` channels (a power of two up to 32, so that a warp reads
+// neighbours) and block_threads / width rows at a time, and does a piece of the rows.
+struct Columns {
+  int64_t groups, rows, channels;
+  int64_t count() const { return groups * channels; }
+  int64_t width() const {
+    int64_t w = 1;
+    while (w < channels && w < 32) w *= 2;
+    return w;
+  }
+  int64_t tiles() const { return (channels + width() - 1) / width(); }
+  int64_t pieces() const {  // at least 8 rows for each thread, about a thousand blocks in all
+    const int64_t most = std::max<int64_t>(1, 1024 / std::max<int64_t>(1, groups * tiles()));
+    return std::clamp<int64_t>(rows * width() / (8 * block_threads), 1, most);
+  }
+};
+
+// Stage one, a block for each group, tile of channels and piece of rows: x the channel, y the row in turn. Reads what f
+// reads, once; writes K doubles for each column and piece.
+template <int K, class F>
+__global__ void sum_pieces(F f, Columns s, int64_t tiles, int64_t rows_each, Sums<K>* partial) {
+  __shared__ Sums<K> part[block_threads];
+  const auto [group, tile] = split(blockIdx.x, tiles);
+  const int64_t channel = tile * blockDim.x + threadIdx.x, column = group * s.channels + channel;
+  const int64_t begin = blockIdx.y * rows_each, end = begin + rows_each < s.rows ? begin + rows_each : s.rows;
+  Sums<K> sum{};
+  if (channel < s.channels) {
+    for (int64_t row = begin + threadIdx.y; row < end; row += blockDim.y)
+      f((group * s.rows + row) * s.channels + channel, column, row, sum.v);
+  }
+  part[threadIdx.y * blockDim.x + threadIdx.x] = sum;
+  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y < half) {
+      for (int k = 0; k < K; ++k)
+        part[threadIdx.y * blockDim.x + threadIdx.x].v[k] += part[(threadIdx.y + half) * blockDim.x + threadIdx.x].v[k];
+    }
+  }
+  if (threadIdx.y == 0 && channel < s.channels) partial[blockIdx.y * s.groups * s.channels + column] = part[threadIdx.x];
+}
+// Stage two, a warp for each column.
+template <int K, class F>
+__global__ void sum_partial(F finish, int64_t columns, int64_t pieces, const Sums<K>* partial) {
+  const int64_t column = thread_index() / 32, lane = threadIdx.x % 32;
+  Sums<K> sum{};
+  if (column < columns) {
+    for (int64_t p = lane; p < pieces; p += 32) {
+      for (int k = 0; k < K; ++k) sum.v[k] += partial[p * columns + column].v[k];
+    }
+  }
+  for (int k = 0; k < K; ++k) {
+    for (unsigned half = 16; half > 0; half /= 2) sum.v[k] += __shfl_down_sync(0xffffffffu, sum.v[k], half);
+  }
+  if (column < columns && lane == 0) finish(column, sum.v);
+}
+
+// Device memory of n elements for the duration of a call; later kernels of the stream may reuse it.
+inline Tensor scratch(const Call& c, int64_t n, DType dtype) { return Tensor::empty({n}, dtype, device_of(c)); }
+
+// f(i, column, row, sums) adds what element i contributes to its column's K sums; finish(column, sums) takes them.
+// column = group * channels + channel.
+template <int K, class F, class G>
+void reduce(std::string_view op, const Call& c, Columns s, F f, G finish) {
+  if (s.count() == 0) return;
+  const int64_t width = s.width(), pieces = s.pieces(), rows_each = (s.rows + pieces - 1) / pieces;
+  const Tensor partial = scratch(c, pieces * s.count() * K, DType::f64);
+  auto* const sums = reinterpret_cast<Sums<K>*>(partial.data<double>());
+  const dim3 grid(blocks_for(op, s.groups * s.tiles() * block_threads), static_cast<unsigned>(pieces));
+  const dim3 block(static_cast<unsigned>(width), block_threads / static_cast<unsigned>(width));
+  launch(op, c, sum_pieces<K, F>, grid, block, f, s, s.tiles(), rows_each, sums);
+  launch(op, c, sum_partial<K, G>, blocks_for(op, s.count() * 32), block_threads, finish, s.count(), pieces, sums);
+}
+// One column: all n elements.
+template <int K, class F, class G>
+void reduce_all(std::string_view op, const Call& c, int64_t n, F f, G finish) {
+  reduce<K>(op, c, {1, n, 1}, f, finish);
+}
+
+}  // namespace querent::cuda

@@ -1,0 +1,87 @@
+// upsample_nearest, upsample_bilinear and their gradients, which gather from the pixels made from x[n,h,w,c].
+#include "cuda/image.cuh"
+#include "tensor/kernels.h"
+#include "tensor/ops/resample.h"
+#include "tensor/pool_attrs.h"
+
+namespace querent::cuda {
+
+void upsample_nearest(const Call& c) {
+  const Pair f = c.attrs.as<SizeAttrs>().size;
+  const Image in(c.in[0].shape()), out(c.out[0].shape());
+  const float* x = input(c, 0);
+  for_each_result("upsample_nearest", c, [=] __device__(int64_t i) {
+    const Pixel p = out.pixel(i);
+    return x[in.index(p.n, split(p.h, f.h).quotient, split(p.w, f.w).quotient, p.c)];
+  });
+}
+
+void upsample_nearest_grad(const Call& c) {
+  const Pair f = c.attrs.as<SizeAttrs>().size;
+  const Image in(c.out[0].shape()), out(c.in[0].shape());
+  const float* dy = input(c, 0);
+  for_each_result("upsample_nearest_grad", c, [=] __device__(int64_t i) {
+    const Pixel p = in.pixel(i);
+    float sum = 0;
+    for (int64_t h = p.h * f.h; h < (p.h + 1) * f.h; ++h) {
+      for (int64_t w = p.w * f.w; w < (p.w + 1) * f.w; ++w) sum += dy[out.index(p.n, h, w, p.c)];
+    }
+    return sum;
+  });
+}
+
+void upsample_bilinear(const Call& c) {
+  const bool align = c.attrs.as<SizeAttrs>().align_corners;
+  const Image in(c.in[0].shape()), out(c.out[0].shape());
+  const float* x = input(c, 0);
+  for_each_result("upsample_bilinear", c, [=] __device__(int64_t i) {
+    const Pixel p = out.pixel(i);
+    const Source r = source(p.h, in.h, out.h, align), s = source(p.w, in.w, out.w, align);
+    const auto a = static_cast<float>(r.high_weight), b = static_cast<float>(s.high_weight);
+    const float top = (1 - b) * x[in.index(p.n, r.low, s.low, p.c)] + b * x[in.index(p.n, r.low, s.high, p.c)];
+    const float bottom = (1 - b) * x[in.index(p.n, r.high, s.low, p.c)] + b * x[in.index(p.n, r.high, s.high, p.c)];
+    return (1 - a) * top + a * bottom;
+  });
+}
+
+namespace {
+struct Makers {
+  int64_t begin, end;
+};
+// Pixels of `out` that pixel h of `size` may go into: those whose source lies in (h-1, h+1), and one more each way.
+__host__ __device__ inline Makers made_from(int64_t h, int64_t size, int64_t out, bool align_corners) {
+  if (align_corners && (size == 1 || out == 1)) return {0, out};
+  const double step = align_corners ? static_cast<double>(out - 1) / static_cast<double>(size - 1)
+                                    : static_cast<double>(out) / static_cast<double>(size);
+  const double shift = align_corners ? 0 : 0.5;
+  const double at = static_cast<double>(h) + shift;
+  const auto begin = static_cast<int64_t>((at - 1) * step - shift) - 1, end = static_cast<int64_t>((at + 1) * step - shift) + 2;
+  return {begin < 0 || h == 0 ? 0 : begin, end > out || h == size - 1 ? out : end};
+}
+// The weight of pixel h in a pixel with this source.
+__host__ __device__ inline float weight_of(int64_t h, const Source& s) {
+  return static_cast<float>((h == s.low ? 1 - s.high_weight : 0) + (h == s.high ? s.high_weight : 0));
+}
+}  // namespace
+
+void upsample_bilinear_grad(const Call& c) {
+  const bool align = c.attrs.as<BilinearGradAttrs>().up.align_corners;
+  const Image in(c.out[0].shape()), out(c.in[0].shape());
+  const float* dy = input(c, 0);
+  for_each_result("upsample_bilinear_grad", c, [=] __device__(int64_t i) {
+    const Pixel p = in.pixel(i);
+    const Makers rows = made_from(p.h, in.h, out.h, align), columns = made_from(p.w, in.w, out.w, align);
+    float sum = 0;
+    for (int64_t h = rows.begin; h < rows.end; ++h) {
+      const float a = weight_of(p.h, source(h, in.h, out.h, align));
+      if (a == 0) continue;
+      for (int64_t w = columns.begin; w < columns.end; ++w) {
+        const float b = weight_of(p.w, source(w, in.w, out.w, align));
+        if (b != 0) sum += a * b * dy[out.index(p.n, h, w, p.c)];
+      }
+    }
+    return sum;
+  });
+}
+
+}  // namespace querent::cuda
