@@ -37,28 +37,30 @@ void binary(std::string_view op, const Call& c, F fn) {
   const float *a = input(c, 0), *b = input(c, 1);
   const int64_t n = shape.numel();
   if (sa == sb) {
-    elementwise(op, c, n, [=] __device__(int64_t, float& y, float p, float q) { y = fn(p, q); }, result(c), a, b);
+    elementwise(
+        op, c, n, [=] __device__(int64_t, float& y, float p, float q) { y = fn(p, q); }, result(c), a, b);
   } else if (is_row(sa, sb)) {
     const int64_t width = sb.numel();
-    elementwise(op, c, n, [=] __device__(int64_t i, float& y, float p) { y = fn(p, b[split(i, width).rest]); },
-                result(c), a);
+    elementwise(
+        op, c, n, [=] __device__(int64_t i, float& y, float p) { y = fn(p, b[split(i, width).rest]); }, result(c), a);
   } else {
     Broadcast s{.rank = shape.rank()};
     for (int i = 0; i < s.rank; ++i) s.size[i] = shape[i];
     strides_over(sa, shape, s.a);
     strides_over(sb, shape, s.b);
-    elementwise(op, c, n,
-                [=] __device__(int64_t i, float& y) {
-                  int64_t ia = 0, ib = 0;
-                  for (int axis = s.rank - 1; axis >= 0; --axis) {
-                    const Split at = split(i, s.size[axis]);
-                    ia += at.rest * s.a[axis];
-                    ib += at.rest * s.b[axis];
-                    i = at.quotient;
-                  }
-                  y = fn(a[ia], b[ib]);
-                },
-                result(c));
+    elementwise(
+        op, c, n,
+        [=] __device__(int64_t i, float& y) {
+          int64_t ia = 0, ib = 0;
+          for (int axis = s.rank - 1; axis >= 0; --axis) {
+            const Split at = split(i, s.size[axis]);
+            ia += at.rest * s.a[axis];
+            ib += at.rest * s.b[axis];
+            i = at.quotient;
+          }
+          y = fn(a[ia], b[ib]);
+        },
+        result(c));
   }
 }
 
@@ -84,8 +86,9 @@ void bias_add(const Call& c) { binary("bias_add", c, Add{}); }
 void scale(const Call& c) {
   const auto& a = c.attrs.as<ScaleAttrs>();
   const float factor = static_cast<float>(a.factor), shift = static_cast<float>(a.shift);
-  elementwise("scale", c, c.out[0].numel(),
-              [=] __device__(int64_t, float& y, float x) { y = factor * x + shift; }, result(c), input(c, 0));
+  elementwise(
+      "scale", c, c.out[0].numel(), [=] __device__(int64_t, float& y, float x) { y = factor * x + shift; }, result(c),
+      input(c, 0));
 }
 
 }  // namespace querent::cuda

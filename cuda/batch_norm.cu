@@ -15,12 +15,13 @@ void normalise(std::string_view op, const Call& c, const float* mean, const floa
   const float *gamma = input(c, 1), *beta = input(c, 2);
   const int64_t channels = c.in[0].dim(-1);
   const auto eps = static_cast<float>(c.attrs.as<NormAttrs>().eps);
-  elementwise(op, c, c.in[0].numel(),
-              [=] __device__(int64_t i, float& y, float x) {
-                const int64_t k = split(i, channels).rest;
-                y = gamma[k] * ((x - mean[k]) / sqrtf(var[k] + eps)) + beta[k];
-              },
-              result(c), input(c, 0));
+  elementwise(
+      op, c, c.in[0].numel(),
+      [=] __device__(int64_t i, float& y, float x) {
+        const int64_t k = split(i, channels).rest;
+        y = gamma[k] * ((x - mean[k]) / sqrtf(var[k] + eps)) + beta[k];
+      },
+      result(c), input(c, 0));
 }
 
 // Reads x twice, writes y.
@@ -29,17 +30,18 @@ void batch_norm_train(const Call& c) {
   float *mean = c.out[1].data<float>(), *var = c.out[2].data<float>();
   const Columns s = columns_of(c.in[0]);
   const double rows = static_cast<double>(s.rows);
-  reduce<2>("batch_norm_train", c, s,
-            [=] __device__(int64_t i, int64_t, int64_t, double* sum) {
-              const double v = x[i];
-              sum[0] += v;
-              sum[1] += v * v;
-            },
-            [=] __device__(int64_t k, const double* sum) {
-              const double m = sum[0] / rows, v = sum[1] / rows - m * m;
-              mean[k] = static_cast<float>(m);
-              var[k] = static_cast<float>(v > 0 ? v : 0);
-            });
+  reduce<2>(
+      "batch_norm_train", c, s,
+      [=] __device__(int64_t i, int64_t, int64_t, double* sum) {
+        const double v = x[i];
+        sum[0] += v;
+        sum[1] += v * v;
+      },
+      [=] __device__(int64_t k, const double* sum) {
+        const double m = sum[0] / rows, v = sum[1] / rows - m * m;
+        mean[k] = static_cast<float>(m);
+        var[k] = static_cast<float>(v > 0 ? v : 0);
+      });
   normalise("batch_norm_train", c, mean, var);
 }
 
@@ -52,23 +54,25 @@ void batch_norm_gradient(std::string_view op, const Call& c, bool batch_statisti
   const Columns s = columns_of(c.in[0]);
   const int64_t channels = s.channels;
   const double eps = c.attrs.as<NormAttrs>().eps;
-  reduce<2>(op, c, s,
-            [=] __device__(int64_t i, int64_t k, int64_t, double* sum) {
-              sum[0] += dy[i];
-              sum[1] += static_cast<double>(dy[i]) * (x[i] - mean[k]);
-            },
-            [=] __device__(int64_t k, const double* sum) {
-              dbeta[k] = static_cast<float>(sum[0]);
-              dgamma[k] = static_cast<float>(sum[1] / ::sqrt(static_cast<double>(var[k]) + eps));
-            });
+  reduce<2>(
+      op, c, s,
+      [=] __device__(int64_t i, int64_t k, int64_t, double* sum) {
+        sum[0] += dy[i];
+        sum[1] += static_cast<double>(dy[i]) * (x[i] - mean[k]);
+      },
+      [=] __device__(int64_t k, const double* sum) {
+        dbeta[k] = static_cast<float>(sum[0]);
+        dgamma[k] = static_cast<float>(sum[1] / ::sqrt(static_cast<double>(var[k]) + eps));
+      });
   const float per_row = batch_statistics ? static_cast<float>(1.0 / static_cast<double>(s.rows)) : 0;
-  elementwise(op, c, c.in[0].numel(),
-              [=] __device__(int64_t i, float& dx, float value, float slope) {
-                const int64_t k = split(i, channels).rest;
-                const float scale = 1 / sqrtf(var[k] + static_cast<float>(eps)), h = (value - mean[k]) * scale;
-                dx = gamma[k] * scale * (slope - (dbeta[k] + h * dgamma[k]) * per_row);
-              },
-              result(c), x, dy);
+  elementwise(
+      op, c, c.in[0].numel(),
+      [=] __device__(int64_t i, float& dx, float value, float slope) {
+        const int64_t k = split(i, channels).rest;
+        const float scale = 1 / sqrtf(var[k] + static_cast<float>(eps)), h = (value - mean[k]) * scale;
+        dx = gamma[k] * scale * (slope - (dbeta[k] + h * dgamma[k]) * per_row);
+      },
+      result(c), x, dy);
 }
 void batch_norm_grad(const Call& c) { batch_norm_gradient("batch_norm_grad", c, true); }
 void batch_norm_eval_grad(const Call& c) { batch_norm_gradient("batch_norm_eval_grad", c, false); }

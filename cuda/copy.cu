@@ -23,9 +23,8 @@ void cast_elements(const Call& c) {
   for_each("cast", c, c.out[0].numel(), [=] __device__(int64_t i) { y[i] = element_cast<To>(x[i]); });
 }
 void cast(const Call& c) {
-  visit_dtype(c.in[0].dtype(), [&]<class From>() {
-    visit_dtype(c.out[0].dtype(), [&]<class To>() { cast_elements<To, From>(c); });
-  });
+  visit_dtype(c.in[0].dtype(),
+              [&]<class From>() { visit_dtype(c.out[0].dtype(), [&]<class To>() { cast_elements<To, From>(c); }); });
 }
 
 }  // namespace querent::cuda

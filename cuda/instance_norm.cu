@@ -24,24 +24,26 @@ void instance_norm(const Call& c) {
   const double rows = static_cast<double>(s.rows);
   const int64_t channels = s.channels, image = s.rows * channels;
   const auto eps = static_cast<float>(c.attrs.as<NormAttrs>().eps);
-  reduce<2>("instance_norm", c, s,
-            [=] __device__(int64_t i, int64_t, int64_t, double* sum) {
-              const double v = x[i];
-              sum[0] += v;
-              sum[1] += v * v;
-            },
-            [=] __device__(int64_t k, const double* sum) {
-              const double m = sum[0] / rows, v = sum[1] / rows - m * m;
-              mean[k] = static_cast<float>(m);
-              var[k] = static_cast<float>(v > 0 ? v : 0);
-            });
-  elementwise("instance_norm", c, c.in[0].numel(),
-              [=] __device__(int64_t i, float& y, float value) {
-                const auto [column, k] = column_and_channel(i, image, channels);
-                const float h = (value - mean[column]) / sqrtf(var[column] + eps);
-                y = (gamma ? gamma[k] : 1) * h + (beta ? beta[k] : 0);
-              },
-              result(c), x);
+  reduce<2>(
+      "instance_norm", c, s,
+      [=] __device__(int64_t i, int64_t, int64_t, double* sum) {
+        const double v = x[i];
+        sum[0] += v;
+        sum[1] += v * v;
+      },
+      [=] __device__(int64_t k, const double* sum) {
+        const double m = sum[0] / rows, v = sum[1] / rows - m * m;
+        mean[k] = static_cast<float>(m);
+        var[k] = static_cast<float>(v > 0 ? v : 0);
+      });
+  elementwise(
+      "instance_norm", c, c.in[0].numel(),
+      [=] __device__(int64_t i, float& y, float value) {
+        const auto [column, k] = column_and_channel(i, image, channels);
+        const float h = (value - mean[column]) / sqrtf(var[column] + eps);
+        y = (gamma ? gamma[k] : 1) * h + (beta ? beta[k] : 0);
+      },
+      result(c), x);
 }
 
 // Reads x and dy twice, writes dx; dgamma and dbeta add up the sums of each image.
@@ -52,35 +54,38 @@ void instance_norm_grad(const Call& c) {
   const double eps = c.attrs.as<NormAttrs>().eps;
   const Tensor sums = scratch(c, 2 * s.count(), DType::f64);  // sum dy, sum dy h
   double* const of = sums.data<double>();
-  reduce<2>("instance_norm_grad", c, s,
-            [=] __device__(int64_t i, int64_t column, int64_t, double* sum) {
-              sum[0] += dy[i];
-              sum[1] += static_cast<double>(dy[i]) * (x[i] - mean[column]);
-            },
-            [=] __device__(int64_t column, const double* sum) {
-              of[2 * column] = sum[0];
-              of[2 * column + 1] = sum[1] / ::sqrt(static_cast<double>(var[column]) + eps);
-            });
+  reduce<2>(
+      "instance_norm_grad", c, s,
+      [=] __device__(int64_t i, int64_t column, int64_t, double* sum) {
+        sum[0] += dy[i];
+        sum[1] += static_cast<double>(dy[i]) * (x[i] - mean[column]);
+      },
+      [=] __device__(int64_t column, const double* sum) {
+        of[2 * column] = sum[0];
+        of[2 * column + 1] = sum[1] / ::sqrt(static_cast<double>(var[column]) + eps);
+      });
   const float per_row = static_cast<float>(1.0 / static_cast<double>(s.rows));
-  elementwise("instance_norm_grad", c, c.in[0].numel(),
-              [=] __device__(int64_t i, float& dx, float value, float slope) {
-                const auto [column, k] = column_and_channel(i, image, channels);
-                const float scale = 1 / sqrtf(var[column] + static_cast<float>(eps));
-                const float h = (value - mean[column]) * scale;
-                const auto sum_dy = static_cast<float>(of[2 * column]), sum_dy_h = static_cast<float>(of[2 * column + 1]);
-                dx = (gamma ? gamma[k] : 1) * scale * (slope - (sum_dy + h * sum_dy_h) * per_row);
-              },
-              result(c), x, dy);
+  elementwise(
+      "instance_norm_grad", c, c.in[0].numel(),
+      [=] __device__(int64_t i, float& dx, float value, float slope) {
+        const auto [column, k] = column_and_channel(i, image, channels);
+        const float scale = 1 / sqrtf(var[column] + static_cast<float>(eps));
+        const float h = (value - mean[column]) * scale;
+        const auto sum_dy = static_cast<float>(of[2 * column]), sum_dy_h = static_cast<float>(of[2 * column + 1]);
+        dx = (gamma ? gamma[k] : 1) * scale * (slope - (sum_dy + h * sum_dy_h) * per_row);
+      },
+      result(c), x, dy);
   float *dgamma = c.out[1].data<float>(), *dbeta = c.out[2].data<float>();
-  reduce<2>("instance_norm_grad", c, {1, s.groups, channels},
-            [=] __device__(int64_t column, int64_t, int64_t, double* sum) {
-              sum[0] += of[2 * column];
-              sum[1] += of[2 * column + 1];
-            },
-            [=] __device__(int64_t k, const double* sum) {
-              dbeta[k] = static_cast<float>(sum[0]);
-              dgamma[k] = static_cast<float>(sum[1]);
-            });
+  reduce<2>(
+      "instance_norm_grad", c, {1, s.groups, channels},
+      [=] __device__(int64_t column, int64_t, int64_t, double* sum) {
+        sum[0] += of[2 * column];
+        sum[1] += of[2 * column + 1];
+      },
+      [=] __device__(int64_t k, const double* sum) {
+        dbeta[k] = static_cast<float>(sum[0]);
+        dgamma[k] = static_cast<float>(sum[1]);
+      });
 }
 
 }  // namespace querent::cuda

@@ -1,7 +1,8 @@
 // The three shapes that nearly all kernels have. Each takes device lambdas, so that a kernel file holds its formula:
 //   elementwise   arrays of n f32, 16 bytes a thread
 //   for_each      one thread for each of n indices
-//   reduce        sums over the rows of [groups, rows, channels], in two stages and a fixed order: the same bits on every
+//   reduce        sums over the rows of [groups, rows, channels], in two stages and a fixed order: the same bits on
+//   every
 //                 run and on every GPU; no atomics
 #pragma once
 #include <algorithm>
@@ -16,7 +17,8 @@ constexpr unsigned block_threads = 256;
 
 inline unsigned blocks_for(std::string_view op, int64_t threads) {
   const int64_t blocks = (threads + block_threads - 1) / block_threads;
-  check(blocks < int64_t{1} << 31, "{}: {} elements are more than one launch can take; use a smaller batch", op, threads);
+  check(blocks < int64_t{1} << 31, "{}: {} elements are more than one launch can take; use a smaller batch", op,
+        threads);
   return static_cast<unsigned>(blocks);
 }
 
@@ -162,7 +164,8 @@ __global__ void sum_pieces(F f, Columns s, int64_t tiles, int64_t rows_each, Sum
         part[threadIdx.y * blockDim.x + threadIdx.x].v[k] += part[(threadIdx.y + half) * blockDim.x + threadIdx.x].v[k];
     }
   }
-  if (threadIdx.y == 0 && channel < s.channels) partial[blockIdx.y * s.groups * s.channels + column] = part[threadIdx.x];
+  if (threadIdx.y == 0 && channel < s.channels)
+    partial[blockIdx.y * s.groups * s.channels + column] = part[threadIdx.x];
 }
 // Stage two, a warp for each column.
 template <int K, class F>

@@ -132,10 +132,9 @@ void normalized_mutual_information(const Call& c) {
   const double* nmi = h.nmi.data<double>();
   const int64_t images = h.nmi.numel();
   float* y = c.out[0].data<float>();
-  reduce_all<1>(op, c, images, [=] __device__(int64_t i, int64_t, int64_t, double* sum) { *sum += nmi[i]; },
-                [=] __device__(int64_t, const double* sum) {
-                  *y = static_cast<float>(*sum / static_cast<double>(images));
-                });
+  reduce_all<1>(
+      op, c, images, [=] __device__(int64_t i, int64_t, int64_t, double* sum) { *sum += nmi[i]; },
+      [=] __device__(int64_t, const double* sum) { *y = static_cast<float>(*sum / static_cast<double>(images)); });
 }
 
 // One thread for each pixel; the slopes of its image come from the cache. Reads x and y, writes dx and dy.

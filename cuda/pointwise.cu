@@ -10,14 +10,15 @@ namespace querent::cuda {
 // Reads x, writes y.
 template <class F>
 void function(std::string_view op, const Call& c, F fn) {
-  elementwise(op, c, c.out[0].numel(), [=] __device__(int64_t, float& y, float x) { y = fn.f(x); }, result(c),
-              input(c, 0));
+  elementwise(
+      op, c, c.out[0].numel(), [=] __device__(int64_t, float& y, float x) { y = fn.f(x); }, result(c), input(c, 0));
 }
 // Reads s (x or y) and dy, writes dx.
 template <class F>
 void derivative(std::string_view op, const Call& c, F fn) {
-  elementwise(op, c, c.out[0].numel(), [=] __device__(int64_t, float& dx, float s, float dy) { dx = fn.df(s, dy); },
-              result(c), input(c, 0), input(c, 1));
+  elementwise(
+      op, c, c.out[0].numel(), [=] __device__(int64_t, float& dx, float s, float dy) { dx = fn.df(s, dy); }, result(c),
+      input(c, 0), input(c, 1));
 }
 
 namespace {

@@ -60,8 +60,7 @@ void max_pool2d_grad(const Call& c) {
     for (int64_t h = rows.begin; h < rows.end; ++h) {
       for (int64_t w = columns.begin; w < columns.end; ++w) {
         const int64_t at = out.index(p.n, h, w, p.c);
-        const int64_t position =
-            (p.h - h * a.stride.h + a.padding.h) * a.kernel.w + p.w - w * a.stride.w + a.padding.w;
+        const int64_t position = (p.h - h * a.stride.h + a.padding.h) * a.kernel.w + p.w - w * a.stride.w + a.padding.w;
         if (argmax[at] == position) sum += dy[at];
       }
     }

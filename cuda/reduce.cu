@@ -61,13 +61,13 @@ void reduce_axes(std::string_view op, const Call& c, bool take_mean) {
   const Plan p = plan(c.in[0].shape(), c.attrs.as<ReduceAttrs>().axes);
   const float* x = input(c, 0);
   float* y = c.out[0].data<float>();
-  const double factor =
-      take_mean ? static_cast<double>(c.out[0].numel()) / static_cast<double>(c.in[0].numel()) : 1.0;
+  const double factor = take_mean ? static_cast<double>(c.out[0].numel()) / static_cast<double>(c.in[0].numel()) : 1.0;
   const auto finish = [=] __device__(int64_t column, const double* sum) {
     y[column] = static_cast<float>(*sum * factor);
   };
   if (p.in_place) {
-    reduce<1>(op, c, p.columns, [=] __device__(int64_t i, int64_t, int64_t, double* sum) { *sum += x[i]; }, finish);
+    reduce<1>(
+        op, c, p.columns, [=] __device__(int64_t i, int64_t, int64_t, double* sum) { *sum += x[i]; }, finish);
   } else {
     const Axes kept = p.kept, reduced = p.reduced;
     const auto add = [=] __device__(int64_t, int64_t column, int64_t row, double* sum) {
@@ -90,8 +90,8 @@ void broadcast_to(const Call& c) {
     size *= x[-i];
   }
   const float* from = input(c, 0);
-  elementwise("broadcast_to", c, y.numel(), [=] __device__(int64_t i, float& to) { to = from[axes.offset(i)]; },
-              result(c));
+  elementwise(
+      "broadcast_to", c, y.numel(), [=] __device__(int64_t i, float& to) { to = from[axes.offset(i)]; }, result(c));
 }
 
 }  // namespace querent::cuda

@@ -107,6 +107,33 @@ void raise_faults(int device) {
        found.classes - 1);
 }
 
+struct Recording {
+  GraphExec graph;
+  PoolPin pin;
+};
+std::shared_ptr<void> record(const std::function<void()>& work, int device) {
+  const cudaStream_t s = stream(Device::cuda(device));
+  // Relaxed: what the work allocates is no part of the graph.
+  cuda_check(cudaStreamBeginCapture(s, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
+  cudaGraph_t raw = nullptr;
+  try {
+    work();
+  } catch (...) {
+    static_cast<void>(cudaStreamEndCapture(s, &raw));
+    const Graph broken(raw);
+    throw;
+  }
+  cuda_check(cudaStreamEndCapture(s, &raw), "cudaStreamEndCapture");
+  const Graph graph(raw);
+  cudaGraphExec_t exec = nullptr;
+  cuda_check(cudaGraphInstantiate(&exec, graph.get(), 0), "cudaGraphInstantiate");
+  return std::shared_ptr<Recording>(new Recording{GraphExec(exec), PoolPin(Device::cuda(device))});
+}
+void launch_recording(void* recording, int device) {
+  cuda_check(cudaGraphLaunch(static_cast<Recording*>(recording)->graph.get(), stream(Device::cuda(device))),
+             "cudaGraphLaunch");
+}
+
 DeviceMemory memory(int device) {
   activate(device);
   DeviceMemory m{};
@@ -138,6 +165,8 @@ const Backend& backend() {
                              .fill = fill,
                              .synchronize = synchronize,
                              .raise_faults = raise_faults,
+                             .record = record,
+                             .launch = launch_recording,
                              .memory = memory,
                              .name = name};
   return table;

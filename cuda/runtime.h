@@ -24,6 +24,8 @@ struct Destroy {
 };
 using Stream = std::unique_ptr<CUstream_st, Destroy<cudaStreamDestroy>>;
 using Event = std::unique_ptr<CUevent_st, Destroy<cudaEventDestroy>>;
+using Graph = std::unique_ptr<CUgraph_st, Destroy<cudaGraphDestroy>>;
+using GraphExec = std::unique_ptr<CUgraphExec_st, Destroy<cudaGraphExecDestroy>>;
 Stream make_stream();
 Event make_event();  // orders work, keeps no time
 

@@ -50,9 +50,7 @@ struct Samples {  // what the op was given
   __device__ int64_t element(int64_t i, int64_t t, int64_t k) const {
     return (t * positions + split(i, positions).rest) * classes + k;
   }
-  __device__ float sigma(int64_t i, int64_t k) const {
-    return expf(0.5f * log_var[i * wide + (wide == 1 ? 0 : k)]);
-  }
+  __device__ float sigma(int64_t i, int64_t k) const { return expf(0.5f * log_var[i * wide + (wide == 1 ? 0 : k)]); }
   __device__ double logit(int64_t i, int64_t k, float eps) const {
     return logits[i * classes + k] + static_cast<double>(sigma(i, k)) * eps;
   }
@@ -110,16 +108,15 @@ void sampled_cross_entropy(const Call& c) {
   const Samples s(c);
   const Labels labels("sampled_cross_entropy", c, c.in[2], label_classes(c));
   float* loss = c.out[0].data<float>();
-  reduce_all<2>("sampled_cross_entropy", c, c.in[2].numel(),
-                [=] __device__(int64_t i, int64_t, int64_t, double* sum) {
-                  const int64_t label = labels.at(i);
-                  if (label < 0) return;
-                  sum[0] += 1;
-                  sum[1] -= log_likelihood(s, i, label);
-                },
-                [=] __device__(int64_t, const double* sum) {
-                  *loss = sum[0] > 0 ? static_cast<float>(sum[1] / sum[0]) : 0;
-                });
+  reduce_all<2>(
+      "sampled_cross_entropy", c, c.in[2].numel(),
+      [=] __device__(int64_t i, int64_t, int64_t, double* sum) {
+        const int64_t label = labels.at(i);
+        if (label < 0) return;
+        sum[0] += 1;
+        sum[1] -= log_likelihood(s, i, label);
+      },
+      [=] __device__(int64_t, const double* sum) { *loss = sum[0] > 0 ? static_cast<float>(sum[1] / sum[0]) : 0; });
 }
 
 void sampled_cross_entropy_grad(const Call& c) {
@@ -129,9 +126,10 @@ void sampled_cross_entropy_grad(const Call& c) {
   float *df = c.out[0].data<float>(), *ds = c.out[1].data<float>();
   const Tensor count = scratch(c, 1, DType::f64);
   double* const counted = count.data<double>();
-  reduce_all<1>("sampled_cross_entropy_grad", c, c.in[2].numel(),
-                [=] __device__(int64_t i, int64_t, int64_t, double* sum) { *sum += labels.at(i) >= 0; },
-                [=] __device__(int64_t, const double* sum) { *counted = *sum; });
+  reduce_all<1>(
+      "sampled_cross_entropy_grad", c, c.in[2].numel(),
+      [=] __device__(int64_t i, int64_t, int64_t, double* sum) { *sum += labels.at(i) >= 0; },
+      [=] __device__(int64_t, const double* sum) { *counted = *sum; });
   // Sums over the samples grow in place: each element belongs to one thread.
   for_each("sampled_cross_entropy_grad", c, c.in[2].numel(), [=] __device__(int64_t i) {
     const int64_t label = labels.at(i);

@@ -55,7 +55,8 @@ __host__ __device__ inline Makers made_from(int64_t h, int64_t size, int64_t out
                                     : static_cast<double>(out) / static_cast<double>(size);
   const double shift = align_corners ? 0 : 0.5;
   const double at = static_cast<double>(h) + shift;
-  const auto begin = static_cast<int64_t>((at - 1) * step - shift) - 1, end = static_cast<int64_t>((at + 1) * step - shift) + 2;
+  const auto begin = static_cast<int64_t>((at - 1) * step - shift) - 1,
+             end = static_cast<int64_t>((at + 1) * step - shift) + 2;
   return {begin < 0 || h == 0 ? 0 : begin, end > out || h == size - 1 ? out : end};
 }
 // The weight of pixel h in a pixel with this source.

@@ -20,8 +20,9 @@ Optimizer::Optimizer(ParamSet set, const OptimOptions& options) : set_(std::move
   check(!set_.tensors.empty(), "optimizer: there are no parameters to train");
   check(options.lr >= 0, "optimizer: the learning rate must not be negative, got {}", options.lr);
   const DType dtype = set_.tensors[0].dtype();
-  moment1_ = Tensor::zeros({set_.total}, dtype).named("optim.moment1");
-  if (options_.kind != OptimOptions::sgd) moment2_ = Tensor::zeros({set_.total}, dtype).named("optim.moment2");
+  const Device device = set_.tensors[0].device();
+  moment1_ = Tensor::zeros({set_.total}, dtype, device).named("optim.moment1");
+  if (options_.kind != OptimOptions::sgd) moment2_ = Tensor::zeros({set_.total}, dtype, device).named("optim.moment2");
 }
 
 void Optimizer::update(const Tensor& p, const Tensor& g, int64_t offset, const Tensor& hyper) const {
@@ -43,7 +44,8 @@ Tensor Optimizer::advance() {
                                                                o.weight_decay,
                                                                1 - std::pow(o.beta1, t),
                                                                1 - std::pow(o.beta2, t)};
-  return Tensor::from(std::span<const double>(values), {static_cast<int64_t>(values.size())}, moment1_.dtype());
+  return Tensor::from(std::span<const double>(values), {static_cast<int64_t>(values.size())}, moment1_.dtype())
+      .to(moment1_.device());
 }
 
 void Optimizer::apply(const Gradients& g, const Tensor& hyper) const {

@@ -2,6 +2,8 @@
 // that no CUDA header reaches tensor/. Kernels are no part of it: rows of the op table name theirs.
 #pragma once
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,10 @@ struct Backend {
   void (*fill)(void* to, int byte, size_t bytes, int device);
   void (*synchronize)(int device);
   void (*raise_faults)(int device);  // throws what finished kernels found wrong in their data: a label out of range
+  // Records what `work` gives the device, without doing it; launch() does it all at once, as often as wanted. Blocks
+  // that the work takes and leaves stay in the pool for as long as a recording lives.
+  std::shared_ptr<void> (*record)(const std::function<void()>& work, int device);
+  void (*launch)(void* recording, int device);
   DeviceMemory (*memory)(int device);
   std::string (*name)(int device);  // "NVIDIA H100 80GB HBM3, compute capability 9.0"
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "tensor/backend.h"
 #include "tensor/capture.h"
 #include "tensor/tape.h"
 
@@ -193,6 +194,12 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
     p.results_.push_back(bind(c.results[i]));
     if (first[i]) p.results_[i].copy_from(first[i]);
   }
+  if (const Device device = p.arena_->device(); device.kind == Device::Kind::cuda) {
+    std::vector<std::shared_ptr<void>> recordings;
+    for (size_t piece = 0; piece <= p.guards_.size(); ++piece)
+      recordings.push_back(backend(device).record([&] { p.run_piece(piece); }, device.index));
+    p.recordings_ = std::move(recordings);
+  }
   return p;
 }
 
@@ -207,15 +214,24 @@ const Tensors& Program::operator()(const Tensors& inputs) {
     if (inputs[i]) inputs_[i].copy_from(inputs[i]);
   }
   Ledger* const ledger = Ledger::current();
-  auto guard = guards_.begin();
-  for (size_t i = 0; i <= steps_.size(); ++i) {
-    for (; guard != guards_.end() && guard->step == i; ++guard) check_finite(guard->value.item(), guard->message);
-    if (i == steps_.size()) break;
-    const Step& s = steps_[i];
-    s.kernel({s.in, s.out, s.attrs});
+  for (size_t piece = 0; piece <= guards_.size(); ++piece) {
+    run_piece(piece);
+    if (piece < guards_.size()) check_finite(guards_[piece].value.item(), guards_[piece].message);
+  }
+  for (const Step& s : steps_) {
     if (ledger) ledger->add({s.op, s.attrs, s.in, s.out, s.kind});
   }
   return results_;
+}
+
+void Program::run_piece(size_t piece) {
+  if (!recordings_.empty()) {
+    const int device = arena_->device().index;
+    return backend(arena_->device()).launch(recordings_[piece].get(), device);
+  }
+  const size_t end = piece < guards_.size() ? guards_[piece].step : steps_.size();
+  for (size_t i = piece ? guards_[piece - 1].step : 0; i < end; ++i)
+    steps_[i].kernel({steps_[i].in, steps_[i].out, steps_[i].attrs});
 }
 
 void Program::check() const {

@@ -1,6 +1,8 @@
 // Capture once, replay planned. A step that runs again and again on the same shapes is run once as it is; its records
 // are then replayed: no shapes to infer, no tape to keep, no memory to ask for, every value at its place in one arena.
 //
+// On a GPU the replay is one graph launch (backend.h), or one between two require_finite().
+//
 //   Program p = Program::capture([&](Inputs in) { return Tensors{step(in[0], in[1])}; }, {x, labels});
 //   const Tensor loss = p({x2, labels2})[0];
 //
@@ -51,10 +53,13 @@ class Program {
     Tensor value;
     std::string message;
   };
+  void run_piece(size_t piece);  // the steps between two guards
+
   std::vector<Step> steps_;
-  std::vector<Guard> guards_;
+  std::vector<Guard> guards_;  // by step
   Tensors inputs_, results_;
   std::shared_ptr<Storage> arena_;
+  std::vector<std::shared_ptr<void>> recordings_;  // on a GPU: the steps up to each guard, then the rest
   size_t captured_ = 0, value_bytes_ = 0;
 };
 

@@ -29,6 +29,7 @@ struct Pool {
   std::mutex mutex;
   std::multimap<size_t, std::byte*> free;
   MemoryStats stats;
+  int pins = 0;
 };
 constexpr int max_gpus = 16;
 Pool& pool(Device device) {
@@ -172,12 +173,23 @@ void release_free_memory() {
   for (const Device device : devices()) {
     Pool& p = pool(device);
     const std::lock_guard lock(p.mutex);
+    if (p.pins > 0) continue;
     for (const auto& [capacity, block] : p.free) {
       p.stats.held -= capacity;
       give_back(block, capacity, device);
     }
     p.free.clear();
   }
+}
+PoolPin::PoolPin(Device device) : device_(device) {
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  ++p.pins;
+}
+PoolPin::~PoolPin() {
+  Pool& p = pool(device_);
+  const std::lock_guard lock(p.mutex);
+  --p.pins;
 }
 void set_memory_debug(bool on) { memory_debug = on; }
 size_t guard_violations() { return violations; }

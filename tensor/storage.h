@@ -41,6 +41,18 @@ MemoryStats memory_stats(Device device = Device::cpu());
 void reset_memory_peak(Device device = Device::cpu());
 void release_free_memory();  // gives the unused blocks of all pools back to the system
 
+// While one lives, the unused blocks of a device stay where they are: a recording of its work uses them (backend.h).
+class PoolPin {
+ public:
+  explicit PoolPin(Device device);
+  ~PoolPin();
+  PoolPin(const PoolPin&) = delete;
+  PoolPin& operator=(const PoolPin&) = delete;
+
+ private:
+  Device device_;
+};
+
 // For tests: fill each new block with 0xff (NaN for floats) and put guard bytes round it, checked when it is freed.
 void set_memory_debug(bool on);
 size_t guard_violations();

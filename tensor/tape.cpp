@@ -58,7 +58,7 @@ Tensors Tape::backward(const Tensor& y, const Tensor& dy, Inputs wanted) {
   }
   // Walk backwards, adding up the gradient of each value.
   std::unordered_map<uint64_t, Tensor> gradient;
-  gradient[y.id()] = dy ? dy : Tensor::full(y.shape(), 1, y.dtype());
+  gradient[y.id()] = dy ? dy : Tensor::full(y.shape(), 1, y.dtype(), y.device());
   while (!records_.empty()) {
     const Record r = std::move(records_.back());
     records_.pop_back();
@@ -98,7 +98,7 @@ Tensors Tape::backward(const Tensor& y, const Tensor& dy, Inputs wanted) {
 Gradients Tape::backward(const Tensor& loss, const ParamSet& wanted) {
   const Tensors dp = backward(loss, {}, wanted.tensors);
   const DType dtype = wanted.tensors.empty() ? DType::f32 : wanted.tensors[0].dtype();
-  Gradients g{wanted, Tensor::zeros({wanted.total}, dtype)};
+  Gradients g{wanted, Tensor::zeros({wanted.total}, dtype, loss.device())};
   for (size_t i = 0; i < dp.size(); ++i) {
     if (dp[i]) assign(g[wanted.tensors[i]], dp[i]);
   }

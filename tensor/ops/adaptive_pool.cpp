@@ -15,7 +15,8 @@ void for_each_pixel(const Shape& x, int64_t oh, int64_t ow, F f) {
   for (int64_t n = 0; n < x[0]; ++n)
     for (int64_t i = 0; i < oh; ++i)
       for (int64_t j = 0; j < ow; ++j) {
-        const int64_t h0 = bin_first(i, x[1], oh), h1 = bin_end(i, x[1], oh), w0 = bin_first(j, x[2], ow), w1 = bin_end(j, x[2], ow);
+        const int64_t h0 = bin_first(i, x[1], oh), h1 = bin_end(i, x[1], oh), w0 = bin_first(j, x[2], ow),
+                      w1 = bin_end(j, x[2], ow);
         for (int64_t h = h0; h < h1; ++h)
           for (int64_t w = w0; w < w1; ++w)
             for (int64_t c = 0; c < x[3]; ++c) {

@@ -1,5 +1,5 @@
-// Stands in for the CUDA toolkit's header of the same name: cuda/*.cu and cuda/runtime.cpp compiled as plain C++ against
-// it run on the host, with what makes a kernel right or wrong on a GPU kept:
+// Stands in for the CUDA toolkit's header of the same name: cuda/*.cu and cuda/runtime.cpp compiled as plain C++
+// against it run on the host, with what makes a kernel right or wrong on a GPU kept:
 //   - the threads of a block are fibers that change at barriers and shuffles only, and run in a chosen order
 //     (set_order), as do blocks: a missing __syncthreads() or an assumption about order changes the result;
 //   - device memory may be touched inside kernels and copies only: a host access of a device pointer, or a kernel's
@@ -40,9 +40,7 @@ void exchange(void* bytes, size_t size, unsigned from_lane);
 unsigned lane();
 
 enum class Order { forward, backward, shuffled };
-void set_order(Order order);  // of threads in a block and of blocks
-void set_devices(int count);  // 0: as on a machine without a GPU
-size_t launches();
+void set_order(Order order);        // of threads in a block and of blocks
 size_t memory_limit(size_t bytes);  // of each device; returns the limit before
 }  // namespace cuda_emulator
 
@@ -73,11 +71,22 @@ inline void sincospif(float x, float* s, float* c) {
 
 // ---- the part of the runtime's API that cuda/ uses
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorNoDevice = 100,
+  cudaErrorStreamCaptureUnsupported = 900
+};
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocMapped = 2;
 struct CUstream_st;
 struct CUevent_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
+using cudaGraph_t = CUgraph_st*;
+using cudaGraphExec_t = CUgraphExec_st*;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
 using cudaStream_t = CUstream_st*;
 using cudaEvent_t = CUevent_st*;
 struct cudaDeviceProp {
@@ -111,13 +120,17 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 
 namespace cuda_emulator {
-cudaError_t run(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
+cudaError_t launch(const cudaLaunchConfig_t& config, std::function<void()> thread);
 }
 template <class... P, class... A>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(P...), A&&... arguments) {
-  return [&](P... p) {
-    return cuda_emulator::run(*config, [&] { kernel(p...); });
-  }(std::forward<A>(arguments)...);
+  return [&](P... p) { return cuda_emulator::launch(*config, [=] { kernel(p...); }); }(std::forward<A>(arguments)...);
 }

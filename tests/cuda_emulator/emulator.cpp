@@ -26,16 +26,16 @@ namespace {
 // ---- memory: an address range for each device, closed to the host
 
 constexpr size_t range = size_t{1} << 30;
-constexpr int most_devices = 2;
+constexpr int most_devices = 2;  // so that a pointer of the wrong one is found
 
 struct Arena {
   std::byte* base = nullptr;
   size_t top = 0, used = 0, limit = range;
-  std::map<std::byte*, size_t> blocks;          // living ones
-  std::multimap<size_t, std::byte*> free;       // by size
+  std::map<std::byte*, size_t> blocks;     // living ones
+  std::multimap<size_t, std::byte*> free;  // by size
 };
 struct Machine {
-  int devices = 1;
+  int devices = most_devices;
   Arena arenas[most_devices];
   std::vector<std::unique_ptr<std::byte[]>> pinned;
   Order order = Order::forward;
@@ -169,8 +169,8 @@ void run_block(const std::function<void()>& body, std::mt19937& random) {
       enter(t);
       swapcontext(&scheduler, &fibers[block.threads[t].fiber].context);
     }
-    const bool done = std::all_of(block.threads.begin(), block.threads.end(),
-                                  [](const Thread& t) { return t.state == State::done; });
+    const bool done =
+        std::all_of(block.threads.begin(), block.threads.end(), [](const Thread& t) { return t.state == State::done; });
     if (done) return;
     const bool warps = release_warps();
     if (!release_block() && !warps) stop("a barrier or shuffle that not all threads reach");
@@ -180,8 +180,6 @@ void run_block(const std::function<void()>& body, std::mt19937& random) {
 }  // namespace
 
 void set_order(Order order) { machine().order = order; }
-void set_devices(int count) { machine().devices = std::min(count, most_devices); }
-size_t launches() { return machine().launches; }
 size_t memory_limit(size_t bytes) {
   const size_t before = machine().arenas[0].limit;
   for (Arena& a : machine().arenas) a.limit = std::min(bytes, range);
@@ -197,12 +195,33 @@ void exchange(void* bytes, size_t size, unsigned from_lane) {
   wait_as(State::at_warp);
 }
 
-cudaError_t run(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
+void run(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
+
+// What a stream is given: done at once, or kept while it is captured.
+struct Capturing {
+  bool on = false;
+  std::vector<std::function<void()>> work;
+};
+Capturing capturing;
+cudaError_t give(std::function<void()> work) {
+  if (capturing.on)
+    capturing.work.push_back(std::move(work));
+  else
+    work();
+  return cudaSuccess;
+}
+
+cudaError_t launch(const cudaLaunchConfig_t& config, std::function<void()> thread) {
   const dim3 g = config.gridDim, b = config.blockDim;
   const size_t threads = size_t{b.x} * b.y * b.z;
   if (threads == 0 || threads > 1024 || b.z > 64 || g.x == 0 || g.y == 0 || g.z == 0 || g.x > 0x7fffffffu ||
       g.y > 65535 || g.z > 65535 || config.dynamicSmemBytes > (48u << 10))
     return cudaErrorInvalidValue;
+  return give([=] { run(config, thread); });
+}
+
+void run(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
+  const dim3 g = config.gridDim, b = config.blockDim;
   ++machine().launches;
   const Open open(arena());
   gridDim = g, blockDim = b;
@@ -216,7 +235,6 @@ cudaError_t run(const cudaLaunchConfig_t& config, const std::function<void()>& t
                 static_cast<unsigned>(i / g.x / g.y)};
     run_block(thread, random);
   }
-  return cudaSuccess;
 }
 
 }  // namespace cuda_emulator
@@ -288,9 +306,10 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  const Open open(arena());
-  std::memcpy(to, from, bytes);
-  return cudaSuccess;
+  return give([=] {
+    const Open open(arena());
+    std::memcpy(to, from, bytes);
+  });
 }
 cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes,
                                 cudaStream_t) {
@@ -299,9 +318,10 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
-  const Open open(arena());
-  std::memset(to, byte, bytes);
-  return cudaSuccess;
+  return give([=] {
+    const Open open(arena());
+    std::memset(to, byte, bytes);
+  });
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned) {
   *s = reinterpret_cast<cudaStream_t>(new char);
@@ -311,7 +331,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t s) {
   delete reinterpret_cast<char*>(s);
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+// As on a GPU, a stream that is captured cannot be waited for.
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  return capturing.on ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+}
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
   *e = reinterpret_cast<cudaEvent_t>(new char);
   return cudaSuccess;
@@ -322,3 +345,36 @@ cudaError_t cudaEventDestroy(cudaEvent_t e) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+struct CUgraphExec_st {
+  std::vector<std::function<void()>> work;
+};
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  if (capturing.on) return cudaErrorInvalidValue;
+  capturing.on = true;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  *graph = new CUgraph_st{std::move(capturing.work)};
+  capturing = {};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new CUgraphExec_st{graph->work};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
+  for (const auto& work : exec->work) work();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  return cudaSuccess;
+}

@@ -1,0 +1,124 @@
+// cuda/*.cu and cuda/runtime.cpp, compiled for the host against the emulator: what a GPU would run.
+#include "tests/cuda_checks.h"
+
+#include <map>
+
+#include "cuda/runtime.h"
+#include "tests/cuda_emulator/cuda_runtime.h"
+#include "tests/cuda_program.h"
+
+TEST_SUITE_BEGIN("cuda_emulated_test");
+using namespace querent;
+using namespace querent::test;
+using cuda_emulator::Order;
+
+TEST_CASE("every kernel agrees with the f64 reference, and no bit depends on the order of threads or blocks") {
+  std::map<std::pair<const Op*, std::string>, Tensors> first;
+  for (const Order order : {Order::forward, Order::backward, Order::shuffled}) {
+    cuda_emulator::set_order(order);
+    const DeviceChecks done = check_kernels(Device::cuda(), [&](const Op& op, const Case& c, const Tensors& results) {
+      const auto [it, is_new] = first.try_emplace({&op, c.name}, results);
+      CHECK_MESSAGE((is_new || same_bytes(it->second, results)), op.name, " / ", c.name, " depends on the order");
+    });
+    if (order == Order::forward) MESSAGE(done.kernels.size(), " kernels, largest error ", done.worst, " of its bound");
+  }
+  cuda_emulator::set_order(Order::forward);
+}
+
+TEST_CASE("every row but those of cuDNN and cuBLAS has a kernel of ours") {
+  const std::set<std::string_view> libraries = {"conv2d", "conv2d_grad_input", "conv2d_grad_weight", "conv_transpose2d",
+                                                "matmul"};
+  for (const Op* op : op_table()) CHECK_MESSAGE((op->kernel.cuda != nullptr) != libraries.contains(op->name), op->name);
+}
+
+TEST_CASE("bad cases throw what they promise") { check_bad_cases(Device::cuda()); }
+
+TEST_CASE("labels out of range are reported once") {
+  const int64_t labels[] = {0, 7, 1};
+  const Tensor logits = Tensor::zeros({3, 2}).to(Device::cuda());
+  const Tensor loss = cross_entropy(logits, Tensor::from(std::span<const int64_t>(labels), {3}).to(Device::cuda()));
+  CHECK_THROWS_WITH_AS(loss.item(), "cross_entropy: label 7 at position 1 is not in 0..1, nor -1 for 'ignored'", Error);
+  CHECK(loss.item() == doctest::Approx(std::log(2.0)));
+}
+
+TEST_CASE("dropout masks are those of the CPU") { check_dropout(Device::cuda()); }
+
+TEST_CASE("a captured step has the bits of the eager one") { check_program(Device::cuda()); }
+
+TEST_CASE("a replay waits for nothing but the loss") {
+  const Tensor x = Tensor::full({3, 5}, 2.0).to(Device::cuda()), other = Tensor::full({3, 5}, 3.0);
+  Program p = Program::capture([](Inputs in) { return Tensors{sum(square(in[0]))}; }, {x});
+  const int64_t before = cuda::synchronisations();
+  for (int i = 0; i < 10; ++i) p({other});
+  CHECK(cuda::synchronisations() == before);
+  CHECK(p.results()[0].item() == 15 * 9);
+  CHECK(cuda::synchronisations() == before + 1);
+}
+
+TEST_CASE("copies of every kind keep the bytes") {
+  std::vector<float> values(3'000'001);  // three pieces of staging
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 1000003);
+  const Tensor x = Tensor::from(std::span<const float>(values), {3'000'001}).named("x");
+  const Tensor there = x.to(Device::cuda(0));
+  CHECK(there.name() == "x");
+  CHECK(there.device() == Device::cuda(0));
+  CHECK(there.host() == values);
+  CHECK(there.clone().host() == values);
+  CHECK(there.batch(5, 3).host() == std::vector<float>{5, 6, 7});
+  CHECK(there.to(Device::cuda(0)).raw() == there.raw());
+  CHECK(Tensor::full({3}, 2.5, DType::bf16, Device::cuda()).host() == std::vector<float>{2.5, 2.5, 2.5});
+  CHECK(Tensor::zeros({2}, DType::f32, Device::cuda()).host() == std::vector<float>{0, 0});
+  REQUIRE(devices().size() == 3);
+  const Tensor second = there.to(Device::cuda(1));
+  CHECK(second.device() == Device::cuda(1));
+  CHECK(scale(second, 2).batch(5, 2).host() == std::vector<float>{10, 12});
+  CHECK(there.batch(5, 1).item() == 5);
+  CHECK_THROWS_WITH_AS(add(second, there), doctest::Contains("'x' f32[3000001] on cuda:0; move one with to()"), Error);
+}
+
+TEST_CASE("what a device lacks is an error that says so") {
+  const Tensor x = Tensor::zeros({3, 5}).to(Device::cuda());
+  CHECK_THROWS_WITH_AS(matmul(x, x), doctest::Contains("matmul: "), Error);
+  CHECK_THROWS_WITH_AS(matmul(x, Tensor::zeros({5, 3}).to(Device::cuda())),
+                       "matmul: has no kernel for cuda:0; move the inputs to the CPU with to()", Error);
+  CHECK_THROWS_WITH_AS(add(x, Tensor::zeros({3, 5})),
+                       "add: inputs lie on different devices: f32[3,5] on cuda:0, f32[3,5] on cpu; move one with to()",
+                       Error);
+  CHECK_THROWS_WITH_AS(Tensor::zeros({1}, DType::f32, Device::cuda(7)), doctest::Contains("cuda:7 does not exist"),
+                       Error);
+  CHECK_THROWS_WITH_AS(parse_device("gpu"), "device: 'gpu' is not a device; valid: cpu, cuda, cuda:N", Error);
+  CHECK_THROWS_WITH_AS(parse_device("cuda:x"), doctest::Contains("'cuda:x' is not a device"), Error);
+  CHECK(parse_device("cuda:0") == Device::cuda(0));
+  CHECK(parse_device("cpu") == Device::cpu());
+  const ReferenceKernels reference;
+  CHECK_THROWS_WITH_AS(relu(x), doctest::Contains("relu: has no reference kernel for cuda:0"), Error);
+}
+
+TEST_CASE("memory is counted, used again and, when it runs out, told") {
+  const Device gpu = Device::cuda();
+  release_free_memory();
+  const MemoryStats before = memory_stats(gpu);
+  const void* place = nullptr;
+  {
+    const Tensor x = Tensor::empty({1'000'000}, DType::f32, gpu);
+    place = x.raw();
+    CHECK(memory_stats(gpu).live == before.live + 4'000'000);
+    CHECK(memory_stats(gpu).held > before.held);
+  }
+  CHECK(memory_stats(gpu).live == before.live);
+  CHECK(Tensor::empty({1'000'000}, DType::f32, gpu).raw() == place);
+  const size_t limit = cuda_emulator::memory_limit(memory_stats(gpu).held + (size_t{8} << 20));
+  // Fits only when the pool's unused block goes back first.
+  CHECK(Tensor::empty({2'900'000}, DType::f32, gpu).has_data());
+  CHECK_THROWS_WITH_AS(Tensor::empty({9'000'000}, DType::f32, gpu),
+                       doctest::Contains("memory: cuda:0 cannot give 36 MiB: "), Error);
+  cuda_emulator::memory_limit(limit);
+}
+
+TEST_CASE("a launch that no GPU takes names the op and its tensors") {
+  const Tensor x = Tensor::zeros({3, 5}).to(Device::cuda());
+  const Tensors in{x};
+  CHECK_THROWS_WITH_AS(cuda::cuda_check(cudaErrorInvalidValue, "cudaLaunchKernel", "relu", in),
+                       doctest::Contains("cuda: relu: cudaLaunchKernel: invalid argument (1); on f32[3,5]"), Error);
+}
+TEST_SUITE_END();
