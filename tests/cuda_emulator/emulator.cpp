@@ -1,4 +1,5 @@
-#include <cuda_runtime.h>
+#include "tests/cuda_emulator/cuda_runtime.h"
+
 #include <sys/mman.h>
 #include <ucontext.h>
 
