@@ -72,6 +72,11 @@ void fill(const Tensor& t, const Init& init, int64_t channels, uint64_t key) {
 void initialise(const Tensor& t, const Init& init, int64_t channels, uint64_t key) {
   if (!t.has_data()) return;  // a dry run
   if (init.kind == Init::constant) return t.fill(init.value);
+  if (t.device() != Device::cpu()) {
+    const Tensor here = Tensor::empty(t.shape(), t.dtype());
+    initialise(here, init, channels, key);
+    return t.copy_from(here);
+  }
   t.dtype() == DType::f64 ? fill<double>(t, init, channels, key) : fill<float>(t, init, channels, key);
 }
 

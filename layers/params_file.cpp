@@ -100,9 +100,10 @@ std::string LoadReport::text() const {
 void Params::save(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata) const {
   std::vector<std::vector<std::byte>> permuted;
   std::vector<SafetensorsItem> items;
+  Tensors here;
   permuted.reserve(entries_.size());
   for (const Entry& e : entries_) {
-    const Tensor& t = e.tensor;
+    const Tensor& t = here.emplace_back(e.tensor.to(Device::cpu()));
     const Shape shape = querent::file_shape(t.shape(), e.layout);
     const auto* raw = static_cast<const std::byte*>(t.raw());
     std::span<const std::byte> bytes(raw, t.bytes());

@@ -54,8 +54,10 @@ TensorFile read_tensors(const std::filesystem::path& path) {
 void write_tensors(const std::filesystem::path& path, const Tensors& tensors,
                    const std::map<std::string, std::string>& metadata) {
   std::vector<SafetensorsItem> items;
-  for (const Tensor& t : tensors) {
-    internal_check(!t.name().empty(), "{}: a tensor without a name cannot be written", path.string());
+  Tensors here;
+  for (const Tensor& any : tensors) {
+    internal_check(!any.name().empty(), "{}: a tensor without a name cannot be written", path.string());
+    const Tensor& t = here.emplace_back(any.to(Device::cpu()));
     items.push_back({t.name(),
                      safetensors_dtype(t.dtype()),
                      {t.shape().begin(), t.shape().end()},

@@ -43,11 +43,18 @@ Tensor cross_entropy_term(const Output& out, const Targets& t, const Tensor& str
   return cross_entropy(reshape(out.logits, {rows, classes}), t.labels.reshaped({rows}), o.class_weights);
 }
 
+Device device_of(const Optimizer& o) { return o.params().tensors[0].device(); }
+Tensors moved(Tensors all, Device device) {
+  for (Tensor& t : all) t = t ? t.to(device) : t;
+  return all;
+}
+
 // Everything of a step but what is made on the host; it can be captured.
 Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const Tensor& x, const Targets& targets,
                                const Tensor& streams, const Tensor& hyper, const TaskLoss& o) {
   Tape tape;
-  const Tensor loss = task_loss(model, model.forward(x, {Pass::train, streams, &optimizer.params()}), targets, streams, o);
+  const Tensor loss =
+      task_loss(model, model.forward(x, {Pass::train, streams, &optimizer.params()}), targets, streams, o);
   require_finite(loss, "training: the loss is {}; lower the learning rate or check the images for non-finite values");
   optimizer.apply(tape.backward(loss, optimizer.params()), hyper);
   return loss;
@@ -99,13 +106,22 @@ ParamSet last_layers(const Model& model, const Params& params, int64_t depth) {
 
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
                   const Tensor& streams, const TaskLoss& o) {
-  const Targets targets = make_targets(model, labels, x.dtype(), o);
-  return forward_backward_update(model, optimizer, x, targets, streams, optimizer.advance(), o).item();
+  const Targets t = make_targets(model, labels, x.dtype(), o);
+  const Tensors in = moved({x, t.labels, t.one_hot, t.weights, streams, o.class_weights}, device_of(optimizer));
+  const TaskLoss loss{o.dice, o.samples, in[5]};
+  return forward_backward_update(model, optimizer, in[0], {in[1], in[2], in[3]}, in[4], optimizer.advance(), loss)
+      .item();
+}
+
+TrainingStep::TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss)
+    : model_(model), optimizer_(optimizer), loss_(loss) {
+  loss_.class_weights = moved({loss.class_weights}, device_of(optimizer))[0];
 }
 
 double TrainingStep::operator()(const Tensor& x, const Tensor& labels, const Tensor& streams) {
   const Targets t = make_targets(model_, labels, x.dtype(), loss_);
-  const Tensors inputs = {x, t.labels, t.one_hot, t.weights, streams, optimizer_.advance()};
+  const Tensors inputs =
+      moved({x, t.labels, t.one_hot, t.weights, streams, optimizer_.advance()}, device_of(optimizer_));
   if (program_ && shape_ == x.shape()) return (*program_)(inputs)[0].item();
   shape_ = x.shape();
   program_.reset();  // its memory first

@@ -39,7 +39,7 @@ ParamSet last_layers(const Model& model, const Params& params, int64_t depth);
 
 // Forward in Pass::train, backward to the optimizer's parameters, one step. Batch norms whose weight the optimizer does
 // not train go by their running statistics and leave them alone. Returns the loss before the step; a non-finite loss is
-// an Error and leaves the parameters untouched.
+// an Error and leaves the parameters untouched. The step is done where the parameters lie; what comes in is moved there.
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
                   const Tensor& streams, const TaskLoss& o = {});
 
@@ -47,8 +47,7 @@ double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, con
 // the same bits. Lives no longer than the model and the optimizer.
 class TrainingStep {
  public:
-  TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss = {})
-      : model_(model), optimizer_(optimizer), loss_(loss) {}
+  TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss = {});
   double operator()(const Tensor& x, const Tensor& labels, const Tensor& streams);
   const Program* program() const { return program_ ? &*program_ : nullptr; }  // none before the first step
 
