@@ -120,8 +120,7 @@ TrainingStep::TrainingStep(const Model& model, Optimizer& optimizer, const TaskL
 
 double TrainingStep::operator()(const Tensor& x, const Tensor& labels, const Tensor& streams) {
   const Targets t = make_targets(model_, labels, x.dtype(), loss_);
-  const Tensors inputs =
-      moved({x, t.labels, t.one_hot, t.weights, streams, optimizer_.advance()}, device_of(optimizer_));
+  const Tensors inputs = {x, t.labels, t.one_hot, t.weights, streams, optimizer_.advance()};
   if (program_ && shape_ == x.shape()) return (*program_)(inputs)[0].item();
   shape_ = x.shape();
   program_.reset();  // its memory first
@@ -129,7 +128,7 @@ double TrainingStep::operator()(const Tensor& x, const Tensor& labels, const Ten
       [&](Inputs in) {
         return Tensors{forward_backward_update(model_, optimizer_, in[0], {in[1], in[2], in[3]}, in[4], in[5], loss_)};
       },
-      inputs);
+      moved(inputs, device_of(optimizer_)));
   return program_->results()[0].item();
 }
 
