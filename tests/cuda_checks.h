@@ -77,10 +77,10 @@ struct DeviceChecks {
   std::set<std::string_view> kernels;
   double worst = 0;
 };
-// Every kernel against the float64 reference; with NaN in new memory and guard bytes round it. `also(op, case,
-// results)` sees what came out.
+// Every kernel against the float64 reference; with NaN in new memory and guard bytes round it, and with inputs that lie
+// aside if wanted. `also(op, case, results)` sees what came out.
 template <class F>
-DeviceChecks check_kernels(Device device, F also) {
+DeviceChecks check_kernels(Device device, bool with_aside, F also) {
   set_memory_debug(true);
   const size_t before = guard_violations();
   DeviceChecks done;
@@ -89,6 +89,7 @@ DeviceChecks check_kernels(Device device, F also) {
     done.kernels.insert(op.name);
     const Tensors expected = run_case(op, c, DType::f64);
     for (const bool aside : {false, true}) {
+      if (aside && !with_aside) continue;
       const Tensors results = run_on(device, op, c, aside);
       const double ratio = error_over_bound(op, c, results, expected);
       CHECK_MESSAGE(ratio <= 1, op.name, " / ", c.name, ": the error is ", ratio, " times its bound");
