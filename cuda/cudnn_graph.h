@@ -1,0 +1,89 @@
+// Convolutions through the graph API of cuDNN 9 ("backend" in its headers: cudnn_graph.h). There every object is a
+// descriptor: created, given attributes, finalized. A convolution becomes an operation graph; heuristics propose
+// engines for it; an engine with its knobs becomes a plan; a plan is executed on pointers.
+//
+// All but execute() also works where there is no GPU, for a device that is described in words (Target::described).
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/dtype.h"
+#include "tensor/op_attrs.h"
+
+struct cudnnContext;
+
+namespace querent::cuda {
+
+using Descriptor = std::shared_ptr<void>;  // a cudnnBackendDescriptor_t, destroyed with its last owner
+
+// For which device: that of a cuDNN handle, or one described by cuDNN's JSON text (deviceless compilation, cuDNN 9.8).
+struct Target {
+  cudnnContext* handle = nullptr;
+  Descriptor properties;
+  static Target of(cudnnContext* handle) { return {handle, nullptr}; }
+  static Target described(std::string_view json);
+};
+
+enum class ConvKind : uint8_t { forward, grad_input, grad_weight };
+
+// One convolution, always told by the shapes of y = conv(x, w) + b: grad_input computes x from y and w, grad_weight
+// computes w from x and y. With `bias` the graph adds b to what it computes.
+struct ConvProblem {
+  ConvKind kind = ConvKind::forward;
+  Shape x, w, y;  // [N,H,W,C], [O,Kh,Kw,C/groups], [N,H',W',O]
+  Conv2dAttrs conv;
+  DType dtype = DType::f32;  // f32 or bf16; sums are f32
+  bool bias = false;
+  int64_t alignment = 16;    // bytes, of every pointer
+  std::string text() const;  // "conv2d x=[8,64,64,32] w=[32,3,3,32] stride=[1,1] ... f32": equal for equal problems
+};
+enum ConvOperand : int64_t { conv_x = 1, conv_w, conv_y, conv_bias };  // names of the pointers of an execution
+
+// Numerical notes of an engine, or-ed together. The names are cuDNN's.
+enum Note : uint32_t {
+  tensor_core = 1u << 0,
+  down_convert_inputs = 1u << 1,
+  reduced_precision_reduction = 1u << 2,
+  fft = 1u << 3,
+  nondeterministic = 1u << 4,
+  winograd = 1u << 5,
+  runtime_compilation = 1u << 16,  // a behaviour note
+};
+std::string note_names(uint32_t notes);  // "tensor_core winograd"
+
+struct Graph {
+  Target target;
+  std::vector<Descriptor> parts;  // tensors and operations
+  Descriptor operations;
+};
+// An engine with its knobs chosen. `name` ("eng12_k2=7_k13=0": global index, then knob type and value) says all of it.
+struct Engine {
+  std::string name;
+  uint32_t notes = 0;
+  int64_t workspace = 0;  // bytes
+  Descriptor config;
+};
+struct Plan {
+  Engine engine;
+  Descriptor plan;
+};
+
+Graph conv_graph(const ConvProblem& problem, const Target& target);
+// What cuDNN proposes, best first: heuristic mode A, then the fallback list. Empty when the pattern is unknown to it.
+std::vector<Engine> proposed_engines(const Graph& graph);
+Engine named_engine(const Graph& graph, std::string_view name);           // an Error when there is none of that name
+std::optional<Plan> make_plan(const Graph& graph, const Engine& engine);  // none: this device or shape is unsupported
+
+struct Pointer {
+  ConvOperand operand;
+  const void* data;
+};
+// Runs on the stream of the handle. `workspace` has at least engine.workspace bytes.
+void execute(cudnnContext* handle, const Plan& plan, std::span<const Pointer> pointers, void* workspace);
+
+}  // namespace querent::cuda
