@@ -32,13 +32,9 @@ Descriptor finalized(Descriptor d, std::string_view what) {
 template <class T>
 constexpr cudnnBackendAttributeType_t tag = CUDNN_TYPE_INT64;
 template <>
-constexpr auto tag<int32_t> = CUDNN_TYPE_INT32;
-template <>
 constexpr auto tag<bool> = CUDNN_TYPE_BOOLEAN;
 template <>
 constexpr auto tag<double> = CUDNN_TYPE_DOUBLE;
-template <>
-constexpr auto tag<char> = CUDNN_TYPE_CHAR;
 template <>
 constexpr auto tag<void*> = CUDNN_TYPE_VOID_PTR;
 template <>
@@ -227,7 +223,6 @@ std::vector<Engine> heuristics(const Graph& graph, cudnnBackendHeurMode_t mode) 
   const Descriptor d = create(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   set(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.operations);
   set(d, CUDNN_ATTR_ENGINEHEUR_MODE, mode);
-  if (graph.target.properties) set(d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, graph.target.properties);
   std::vector<Engine> engines;
   // A graph that no engine knows ends here: that is an answer, not a failure.
   if (cudnnBackendFinalize(d.get()) != CUDNN_STATUS_SUCCESS) return engines;
@@ -241,17 +236,10 @@ std::vector<Engine> heuristics(const Graph& graph, cudnnBackendHeurMode_t mode) 
 
 }  // namespace
 
-Target Target::described(std::string_view json) {
-  const Descriptor d = create(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  set<char>(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, json);
-  return {nullptr, finalized(d, "the description of a device")};
-}
-
 std::string ConvProblem::text() const {
   constexpr std::array names{"conv2d", "conv2d_grad_input", "conv2d_grad_weight"};
-  return querent::text("{} {} x={} w={} {}{} align={}", names[static_cast<size_t>(kind)], dtype, x, w,
-                       Attrs(conv).text(), bias ? " bias" : "", alignment) +
-         querent::text(" y={}", y);
+  return querent::text("{} {} x={} w={} y={} {}{} align={}", names[static_cast<size_t>(kind)], dtype, x, w, y,
+                       Attrs(conv).text(), bias ? " bias" : "", alignment);
 }
 
 std::string note_names(uint32_t notes) {
@@ -269,11 +257,11 @@ std::string note_names(uint32_t notes) {
   return s;
 }
 
-Graph conv_graph(const ConvProblem& p, const Target& target) {
+Graph conv_graph(const ConvProblem& p, cudnnContext* handle) {
   const ConvOperation names = operation_names(p.kind);
   const ConvOperand result = p.kind == ConvKind::forward ? conv_y : p.kind == ConvKind::grad_input ? conv_x : conv_w;
   const Shape& shape = result == conv_y ? p.y : result == conv_x ? p.x : p.w;
-  Graph g{target, {}, {}};
+  Graph g{handle, {}, {}};
   const auto operand = [&](ConvOperand id, const Shape& s) {
     const bool inside = p.bias && id == result;  // the sum lives only inside the graph; what leaves it has the bias
     return g.parts.emplace_back(tensor(inside ? inner_sum : id, s, inside ? DType::f32 : p.dtype, p.alignment, inside));
@@ -302,7 +290,7 @@ Graph conv_graph(const ConvProblem& p, const Target& target) {
   }
   g.operations = create(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   set(g.operations, CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(operations));
-  if (target.handle) set(g.operations, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target.handle);
+  set(g.operations, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
   finalized(g.operations, p.text());
   g.parts.insert(g.parts.end(), operations.begin(), operations.end());
   return g;
@@ -323,7 +311,6 @@ Engine named_engine(const Graph& graph, std::string_view name) {
   const Descriptor engine = create(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   set(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph.operations);
   set(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, numbers[0]);
-  if (graph.target.properties) set(engine, CUDNN_ATTR_ENGINE_DEVICEPROP, graph.target.properties);
   finalized(engine, text("engine {}", name));
   std::vector<Descriptor> knobs;
   for (size_t i = 1; i < numbers.size(); i += 2) {
@@ -341,8 +328,7 @@ Engine named_engine(const Graph& graph, std::string_view name) {
 std::optional<Plan> make_plan(const Graph& graph, const Engine& engine) {
   const Descriptor d = create(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   set(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engine.config);
-  if (graph.target.handle) set(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, graph.target.handle);
-  if (graph.target.properties) set(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, graph.target.properties);
+  set(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, graph.handle);
   if (cudnnBackendFinalize(d.get()) != CUDNN_STATUS_SUCCESS) return {};
   Plan plan{engine, d};
   plan.engine.workspace = get<int64_t>(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);

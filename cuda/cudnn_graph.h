@@ -21,14 +21,6 @@ namespace querent::cuda {
 
 using Descriptor = std::shared_ptr<void>;  // a cudnnBackendDescriptor_t, destroyed with its last owner
 
-// For which device: that of a cuDNN handle, or one described by cuDNN's JSON text (deviceless compilation, cuDNN 9.8).
-struct Target {
-  cudnnContext* handle = nullptr;
-  Descriptor properties;
-  static Target of(cudnnContext* handle) { return {handle, nullptr}; }
-  static Target described(std::string_view json);
-};
-
 enum class ConvKind : uint8_t { forward, grad_input, grad_weight };
 
 // One convolution, always told by the shapes of y = conv(x, w) + b: grad_input computes x from y and w, grad_weight
@@ -39,8 +31,11 @@ struct ConvProblem {
   Conv2dAttrs conv;
   DType dtype = DType::f32;  // f32 or bf16; sums are f32
   bool bias = false;
-  int64_t alignment = 16;    // bytes, of every pointer
-  std::string text() const;  // "conv2d x=[8,64,64,32] w=[32,3,3,32] stride=[1,1] ... f32": equal for equal problems
+  int64_t alignment = 16;  // bytes, of every pointer
+
+  // "conv2d f32 x=[8,64,64,32] w=[32,3,3,32] y=[8,64,64,32] stride=[1,1] ...": the name of the problem in a file of
+  // plans.
+  std::string text() const;
 };
 enum ConvOperand : int64_t { conv_x = 1, conv_w, conv_y, conv_bias };  // names of the pointers of an execution
 
@@ -57,9 +52,9 @@ enum Note : uint32_t {
 std::string note_names(uint32_t notes);  // "tensor_core winograd"
 
 struct Graph {
-  Target target;
-  std::vector<Descriptor> parts;  // tensors and operations
-  Descriptor operations;
+  cudnnContext* handle;
+  std::vector<Descriptor> parts;  // what the descriptor of the graph refers to
+  Descriptor operations;          // the graph
 };
 // An engine with its knobs chosen. `name` ("eng12_k2=7_k13=0": global index, then knob type and value) says all of it.
 struct Engine {
@@ -73,7 +68,7 @@ struct Plan {
   Descriptor plan;
 };
 
-Graph conv_graph(const ConvProblem& problem, const Target& target);
+Graph conv_graph(const ConvProblem& problem, cudnnContext* handle);
 // What cuDNN proposes, best first: heuristic mode A, then the fallback list. Empty when the pattern is unknown to it.
 std::vector<Engine> proposed_engines(const Graph& graph);
 Engine named_engine(const Graph& graph, std::string_view name);           // an Error when there is none of that name
