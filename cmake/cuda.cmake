@@ -1,6 +1,7 @@
 # The CUDA backend, querent_cuda. The engine names its kernels weakly (tensor/kernels.h): nothing else is compiled
 # differently with it, and a program that does not link it runs on the CPU.
 find_program(QUERENT_NVCC nvcc HINTS ${CUDAToolkit_ROOT}/bin $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
+list(APPEND CMAKE_MODULE_PATH ${CMAKE_SOURCE_DIR}/cmake)
 set(with_cuda ${QUERENT_CUDA})
 if(QUERENT_CUDA STREQUAL "AUTO")
   set(with_cuda OFF)
@@ -10,7 +11,9 @@ if(QUERENT_CUDA STREQUAL "AUTO")
       set(ENV{CUDACXX} ${QUERENT_NVCC})
       include(CheckLanguage)
       check_language(CUDA)  # an nvcc that does not work with this compiler is as good as none
-      if(CMAKE_CUDA_COMPILER)
+      find_package(CUDNN 9.8 QUIET)
+      find_package(CUBLASLT QUIET)
+      if(CMAKE_CUDA_COMPILER AND CUDNN_FOUND AND CUBLASLT_FOUND)
         set(with_cuda ON)
       endif()
     endif()
@@ -42,6 +45,11 @@ if(with_cuda)
   target_compile_options(querent_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra,-Wno-subobject-linkage>)
   target_link_libraries(querent_cuda PUBLIC CUDA::cudart_static)
+
+  find_package(CUDNN 9.8 REQUIRED)
+  find_package(CUBLASLT REQUIRED)
+  target_link_libraries(querent_cuda PUBLIC CUDNN::cudnn CUBLASLT::cublasLt)
+
   # Weak names do not pull a file out of an archive, so all of it is linked. What it needs of the engine is there before:
   # every op does.
   target_link_libraries(querent_tensor PUBLIC $<LINK_LIBRARY:WHOLE_ARCHIVE,querent_cuda>)

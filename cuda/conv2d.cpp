@@ -55,14 +55,6 @@ Cudnn& cudnn(Device device) {
   return c;
 }
 
-bool is_allowed(const Engine& e, DType dtype) {
-  const PlanPolicy policy = plan_policy();
-  uint32_t refused = reduced_precision_reduction;
-  if (policy.deterministic) refused |= nondeterministic;
-  if (dtype == DType::f32) refused |= down_convert_inputs | (policy.tf32 ? 0u : uint32_t{tensor_core});
-  return !(e.notes & refused) && e.workspace <= largest_workspace;
-}
-
 void run_plan(const Cudnn& c, Device device, const Plan& plan, std::span<const Pointer> pointers) {
   execute(c.handle, plan, pointers, workspace(device, plan.engine.workspace));
 }
@@ -74,7 +66,7 @@ PlanChoice choose_conv(const Cudnn& c, Device device, const ConvProblem& p, cons
   if (p.bias) pointers.push_back({conv_bias, b.raw()});
   std::vector<Trial> trials;
   for (const Engine& e : proposed_engines(graph)) {
-    if (!is_allowed(e, p.dtype)) continue;
+    if (!is_allowed(e, p.dtype, plan_policy()) || e.workspace > largest_workspace) continue;
     trials.push_back({e.name, [&, plan = std::optional<Plan>(), e]() mutable {
                         if (!plan) plan = make_plan(graph, e);
                         if (plan) run_plan(c, device, *plan, pointers);

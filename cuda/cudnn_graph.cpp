@@ -28,6 +28,10 @@ Descriptor finalized(Descriptor d, std::string_view what) {
   return d;
 }
 
+Descriptor owning(const Descriptor& d, std::vector<Descriptor> parts) {
+  return {d.get(), [d, parts = std::move(parts)](void*) {}};
+}
+
 // ---- attributes: the type tag that goes with each C++ type
 template <class T>
 constexpr cudnnBackendAttributeType_t tag = CUDNN_TYPE_INT64;
@@ -179,6 +183,12 @@ ConvOperation operation_names(ConvKind kind) {
 }
 
 // ---- engines
+static_assert(tensor_core == 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE &&
+              down_convert_inputs == 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS &&
+              reduced_precision_reduction == 1u << CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION &&
+              fft == 1u << CUDNN_NUMERICAL_NOTE_FFT && winograd == 1u << CUDNN_NUMERICAL_NOTE_WINOGRAD &&
+              nondeterministic == 1u << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
+
 std::string engine_name(const Descriptor& engine, std::span<const Descriptor> knobs) {
   std::string name = text("eng{}", get<int64_t>(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
   for (const Descriptor& k : knobs) {
@@ -261,13 +271,13 @@ Graph conv_graph(const ConvProblem& p, cudnnContext* handle) {
   const ConvOperation names = operation_names(p.kind);
   const ConvOperand result = p.kind == ConvKind::forward ? conv_y : p.kind == ConvKind::grad_input ? conv_x : conv_w;
   const Shape& shape = result == conv_y ? p.y : result == conv_x ? p.x : p.w;
-  Graph g{handle, {}, {}};
+  std::vector<Descriptor> parts;
   const auto operand = [&](ConvOperand id, const Shape& s) {
     const bool inside = p.bias && id == result;  // the sum lives only inside the graph; what leaves it has the bias
-    return g.parts.emplace_back(tensor(inside ? inner_sum : id, s, inside ? DType::f32 : p.dtype, p.alignment, inside));
+    return parts.emplace_back(tensor(inside ? inner_sum : id, s, inside ? DType::f32 : p.dtype, p.alignment, inside));
   };
   const Descriptor op = create(names.type);
-  set(op, names.conv, g.parts.emplace_back(convolution(p.conv)));
+  set(op, names.conv, parts.emplace_back(convolution(p.conv)));
   set(op, names.alpha, 1.0);
   set(op, names.beta, 0.0);
   set(op, names.x, operand(conv_x, p.x));
@@ -278,22 +288,22 @@ Graph conv_graph(const ConvProblem& p, cudnnContext* handle) {
     const Descriptor add = create(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     set(add, CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_ADD);
     set(add, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
-    const Descriptor sum = g.parts[static_cast<size_t>(result)];  // parts: convolution, x, w, y
+    const Descriptor sum = parts[static_cast<size_t>(result)];  // parts: convolution, x, w, y
     const Descriptor op2 = create(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     set(op2, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, finalized(add, "a pointwise descriptor"));
     set(op2, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, sum);
     set(op2, CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
-        g.parts.emplace_back(tensor(conv_bias, {1, 1, 1, shape[3]}, p.dtype, p.alignment)));
-    set(op2, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, g.parts.emplace_back(tensor(result, shape, p.dtype, p.alignment)));
-    g.parts.push_back(add);
+        parts.emplace_back(tensor(conv_bias, {1, 1, 1, shape[3]}, p.dtype, p.alignment)));
+    set(op2, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, parts.emplace_back(tensor(result, shape, p.dtype, p.alignment)));
+    parts.push_back(add);
     operations.push_back(finalized(op2, "adding the bias"));
   }
-  g.operations = create(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  set(g.operations, CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(operations));
-  set(g.operations, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
-  finalized(g.operations, p.text());
-  g.parts.insert(g.parts.end(), operations.begin(), operations.end());
-  return g;
+  const Descriptor graph = create(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  set(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(operations));
+  set(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
+  finalized(graph, p.text());
+  parts.insert(parts.end(), operations.begin(), operations.end());
+  return {handle, owning(graph, std::move(parts))};
 }
 
 std::vector<Engine> proposed_engines(const Graph& graph) {
@@ -304,6 +314,13 @@ std::vector<Engine> proposed_engines(const Graph& graph) {
     if (!known) engines.push_back(std::move(e));
   }
   return engines;
+}
+
+bool is_allowed(const Engine& e, DType dtype, const PlanPolicy& policy) {
+  uint32_t refused = reduced_precision_reduction;
+  if (policy.deterministic) refused |= nondeterministic;
+  if (dtype == DType::f32) refused |= down_convert_inputs | (policy.tf32 ? 0u : uint32_t{tensor_core});
+  return !(e.notes & refused);
 }
 
 Engine named_engine(const Graph& graph, std::string_view name) {
@@ -322,7 +339,9 @@ Engine named_engine(const Graph& graph, std::string_view name) {
   const Descriptor config = create(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
   set(config, CUDNN_ATTR_ENGINECFG_ENGINE, engine);
   if (!knobs.empty()) set(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, std::span<const Descriptor>(knobs));
-  return described(finalized(config, text("engine {}", name)));
+  finalized(config, text("engine {}", name));
+  knobs.push_back(engine);
+  return described(owning(config, std::move(knobs)));
 }
 
 std::optional<Plan> make_plan(const Graph& graph, const Engine& engine) {
@@ -330,7 +349,7 @@ std::optional<Plan> make_plan(const Graph& graph, const Engine& engine) {
   set(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engine.config);
   set(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, graph.handle);
   if (cudnnBackendFinalize(d.get()) != CUDNN_STATUS_SUCCESS) return {};
-  Plan plan{engine, d};
+  Plan plan{engine, owning(d, {engine.config, graph.operations})};
   plan.engine.workspace = get<int64_t>(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
   return plan;
 }

@@ -14,12 +14,15 @@
 
 #include "tensor/dtype.h"
 #include "tensor/op_attrs.h"
+#include "tensor/plans.h"
 
 struct cudnnContext;
 
 namespace querent::cuda {
 
-using Descriptor = std::shared_ptr<void>;  // a cudnnBackendDescriptor_t, destroyed with its last owner
+// A cudnnBackendDescriptor_t, destroyed with its last owner; one made of others owns those too, as the headers do not
+// say which the library copies.
+using Descriptor = std::shared_ptr<void>;
 
 enum class ConvKind : uint8_t { forward, grad_input, grad_weight };
 
@@ -28,7 +31,7 @@ enum class ConvKind : uint8_t { forward, grad_input, grad_weight };
 struct ConvProblem {
   ConvKind kind = ConvKind::forward;
   Shape x, w, y;  // [N,H,W,C], [O,Kh,Kw,C/groups], [N,H',W',O]
-  Conv2dAttrs conv;
+  Conv2dAttrs conv = {};
   DType dtype = DType::f32;  // f32 or bf16; sums are f32
   bool bias = false;
   int64_t alignment = 16;  // bytes, of every pointer
@@ -39,7 +42,7 @@ struct ConvProblem {
 };
 enum ConvOperand : int64_t { conv_x = 1, conv_w, conv_y, conv_bias };  // names of the pointers of an execution
 
-// Numerical notes of an engine, or-ed together. The names are cuDNN's.
+// Numerical notes of an engine, or-ed together. The names and bits are cuDNN's.
 enum Note : uint32_t {
   tensor_core = 1u << 0,
   down_convert_inputs = 1u << 1,
@@ -53,8 +56,7 @@ std::string note_names(uint32_t notes);  // "tensor_core winograd"
 
 struct Graph {
   cudnnContext* handle;
-  std::vector<Descriptor> parts;  // what the descriptor of the graph refers to
-  Descriptor operations;          // the graph
+  Descriptor operations;
 };
 // An engine with its knobs chosen. `name` ("eng12_k2=7_k13=0": global index, then knob type and value) says all of it.
 struct Engine {
@@ -71,6 +73,8 @@ struct Plan {
 Graph conv_graph(const ConvProblem& problem, cudnnContext* handle);
 // What cuDNN proposes, best first: heuristic mode A, then the fallback list. Empty when the pattern is unknown to it.
 std::vector<Engine> proposed_engines(const Graph& graph);
+// Whether the policy has nothing against the engine's notes.
+bool is_allowed(const Engine& engine, DType dtype, const PlanPolicy& policy);
 Engine named_engine(const Graph& graph, std::string_view name);           // an Error when there is none of that name
 std::optional<Plan> make_plan(const Graph& graph, const Engine& engine);  // none: this device or shape is unsupported
 

@@ -1,0 +1,169 @@
+// What cuda/ asks of cuDNN and cuBLASLt, with the emulator's stand-ins for both (tests/cuda_emulator): the choice of
+// engines, the file of choices, and the arithmetic of every convolution and product of the op table.
+#include <doctest/doctest.h>
+
+#include <cuda_runtime.h>
+#include <cudnn_graph.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "cuda/cudnn_graph.h"
+#include "tensor/backend.h"
+#include "tensor/files.h"
+#include "tensor/plans.h"
+#include "tensor/ops.h"
+#include "tensor/run.h"
+#include "tensor/selftest.h"
+#include "tests/op_samples.h"
+
+TEST_SUITE_BEGIN("cuda_library_test");
+using namespace querent;
+
+namespace {
+
+const Device gpu = Device::cuda();
+
+Tensors run_on_gpu(const Op& op, const Case& c) {
+  Tensors in = draw_inputs(op, c, DType::f32);
+  for (Tensor& t : in) t = t ? t.to(gpu) : t;
+  Tensors out = run(op, in, c.attrs);
+  for (Tensor& t : out) t = t.to(Device::cpu());
+  return out;
+}
+double error_on_gpu(const Op& op, const Case& c) {
+  return error_over_bound(op, c, run_on_gpu(op, c), run_case(op, c, DType::f64));
+}
+// What the book of the process says of the one problem that contains `part`.
+std::string engine_of(const std::string& part) {
+  const std::string json = PlanBook::of_process().json();
+  const size_t problem = json.find(part), engine = json.find("\"engine\": \"", problem) + 11;
+  return problem == std::string::npos ? "nothing" : json.substr(engine, json.find('"', engine) - engine);
+}
+Tensor small_conv(int64_t size) {  // each size is a problem of its own
+  const Tensor x = Tensor::full({1, size, size, 3}, 0.1, DType::f32, gpu),
+               w = Tensor::full({2, 3, 3, 3}, 0.3, DType::f32, gpu);
+  return conv2d(x, w, {}, {.padding = 1});
+}
+struct Policy {  // back to the default at the end of a test
+  explicit Policy(const PlanPolicy& p) { set_plan_policy(p); }
+  ~Policy() { set_plan_policy({}); }
+};
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("every convolution and product of the op table agrees with the f64 reference") {
+  for (const char* name : {"conv2d", "conv2d_grad_input", "conv2d_grad_weight", "conv_transpose2d", "matmul"}) {
+    const Op& op = find_op(name);
+    for (const Case& c : op.cases()) {
+      if (!c.throws.empty()) continue;
+      const double ratio = error_on_gpu(op, c);
+      CHECK_MESSAGE(ratio <= 1, name, " / ", c.name, ": the error is ", ratio, " times its bound");
+    }
+  }
+}
+
+TEST_CASE("a transposed convolution with an output padding of a stride") {
+  const Case c{"",
+               {{{1, 3, 3, 2}}, {{2, 2, 2, 3}}, {{3}}},
+               ConvTranspose2dAttrs{.stride = 1, .output_padding = 1, .dilation = 2}};
+  CHECK(error_on_gpu(find_op("conv_transpose2d"), c) <= 1);
+}
+
+TEST_CASE("tensors that lie at odd places compute the same") {
+  const Tensor flat = Tensor::full({1 + 5 * 5 * 3}, 0.5, DType::f32, gpu);
+  const Tensor x = flat.batch(1, 75).reshaped({1, 5, 5, 3}), w = Tensor::full({2, 3, 3, 3}, 0.3, DType::f32, gpu);
+  CHECK(conv2d(x, w, {}, {.padding = 1}).host()[24] == doctest::Approx(27 * 0.15));
+  CHECK(engine_of("x=[1,5,5,3] w=[2,3,3,3] y=[1,5,5,2] stride=[1,1] padding=[1,1] dilation=[1,1] groups=1 align=4") !=
+        "nothing");
+  const Tensor a = flat.batch(1, 6).reshaped({2, 3}), b = Tensor::full({3, 2}, 2, DType::f32, gpu);
+  CHECK(matmul(a, b).host() == std::vector<float>(4, 3.0f));
+}
+
+TEST_CASE("the policy decides which engines may serve") {
+  // Proposed, best first: 0 on tensor cores, 1 admits that it is nondeterministic, 3 does not run here, 2 is
+  // nondeterministic and does not say so, 4 and 5 are right.
+  small_conv(7);
+  CHECK(engine_of("x=[1,7,7,3]") == "eng4_k2=7");
+  {
+    const Policy any_order({.deterministic = false});
+    small_conv(8);
+    CHECK(engine_of("x=[1,8,8,3]") == "eng1_k2=4");
+  }
+  {
+    const Policy tf32({.tf32 = true});
+    small_conv(9);
+    CHECK(engine_of("x=[1,9,9,3]") == "eng0");
+  }
+  matmul(Tensor::zeros({4, 5}, DType::f32, gpu), Tensor::zeros({5, 6}, DType::f32, gpu));
+  CHECK(engine_of("m=4 n=6 k=5").starts_with("algo5_"));
+  const Policy any_order({.deterministic = false});
+  matmul(Tensor::zeros({4, 5}, DType::f32, gpu), Tensor::zeros({5, 7}, DType::f32, gpu));
+  CHECK(engine_of("m=4 n=7 k=5").starts_with("algo3_tile0_splitk4_reduce1_"));
+}
+
+TEST_CASE("tuning measures, once, and keeps the time") {
+  const Policy tune({.tune = true});
+  small_conv(10);
+  const size_t asked = cuda_emulator::heuristics_asked();
+  const PlanBook& book = PlanBook::of_process();
+  const size_t at = book.json().find("x=[1,10,10,3]");
+  CHECK(book.json().substr(at, 250).find("\"ms\"") != std::string::npos);
+  small_conv(10);
+  CHECK(cuda_emulator::heuristics_asked() == asked);
+  CHECK(std::string("eng4_k2=7 eng5").find(engine_of("x=[1,10,10,3]")) != std::string::npos);
+}
+
+TEST_CASE("a bias is added in the graph of a convolution, and after it where cuDNN has no engine for that") {
+  const Op& transposed = find_op("conv_transpose2d");
+  const Case c{"", {{{1, 4, 3, 2}}, {{2, 2, 2, 5}}, {{5}}}, ConvTranspose2dAttrs{.stride = 2}};
+  const size_t before = cuda_emulator::launches();
+  CHECK(error_on_gpu(transposed, c) <= 1);
+  CHECK(cuda_emulator::launches() == before + 1);
+  CHECK(error_on_gpu(find_op("conv2d"), {"", {{{1, 4, 3, 2}}, {{5, 3, 3, 2}}, {{5}}}, Conv2dAttrs{.padding = 1}}) <= 1);
+  CHECK(cuda_emulator::launches() == before + 1);
+}
+
+TEST_CASE("f64 on the GPU is an error that names the op") {
+  const Tensor x = Tensor::zeros({1, 5, 5, 3}, DType::f64, gpu), w = Tensor::zeros({2, 3, 3, 3}, DType::f64, gpu);
+  CHECK(message_of([&] { conv2d(x, w, {}, {}); }).find("conv2d: the GPU computes in f32 or bf16, not f64") == 0);
+  const Tensor a = Tensor::zeros({2, 2}, DType::f64, gpu);
+  CHECK(message_of([&] { matmul(a, a); }).find("matmul: the GPU computes in f32 or bf16, not f64") == 0);
+}
+
+TEST_CASE("an engine is found again by its name, and a name that is none is an error") {
+  using namespace cuda;
+  cudnnHandle_t handle = nullptr;
+  cudnnCreate(&handle);
+  const ConvProblem p{ConvKind::forward, {1, 6, 6, 4}, {8, 3, 3, 4}, {1, 4, 4, 8}};
+  const Graph graph = conv_graph(p, handle);
+  const std::vector<Engine> engines = proposed_engines(graph);
+  CHECK(engines.size() == 6);  // the fallback list repeats one of them
+  for (const Engine& e : engines) {
+    const Engine again = named_engine(graph, e.name);
+    CHECK(again.name == e.name);
+    CHECK(again.notes == e.notes);
+    CHECK(again.workspace == e.workspace);
+  }
+  for (const char* bad : {"", "eng", "engine4", "eng4_k2", "eng4_k2=", "eng4_k2=7x", "eng-4", "eng4_k2=7_"}) {
+    CHECK(message_of([&] { named_engine(graph, bad); }) ==
+          text("cudnn: '{}' is no engine name; it reads like eng12_k2=7", bad));
+  }
+  CHECK(note_names(tensor_core | winograd) == "tensor_core winograd");
+}
+
+TEST_CASE("descriptors go when their owners go") {
+  const auto before = cuda_emulator::living_descriptors();
+  small_conv(7);
+  small_conv(7);
+  CHECK(cuda_emulator::living_descriptors() == before);
+}
+TEST_SUITE_END();
