@@ -203,11 +203,13 @@ std::vector<int64_t> numbers_of(std::string_view name) {
   std::vector<int64_t> numbers;
   std::string_view rest = name, before = "eng";
   do {
-    int64_t value = -1;
-    const bool fits = rest.starts_with(before);
+    int64_t value = 0;
+    const bool fits = rest.starts_with(before), may_be_negative = before == "=";  // the value of a knob may
+
     if (fits) rest.remove_prefix(before.size());
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
-    check(fits && error == std::errc() && value >= 0, "cudnn: '{}' is no engine name; it reads like eng12_k2=7", name);
+    check(fits && error == std::errc() && (value >= 0 || may_be_negative),
+          "cudnn: '{}' is no engine name; it reads like eng12_k2=7", name);
     rest.remove_prefix(static_cast<size_t>(end - rest.data()));
     numbers.push_back(value);
     before = numbers.size() % 2 ? "_k" : "=";

@@ -82,17 +82,17 @@ void put(Descriptor& d, cudnnBackendAttributeName_t name, cudnnBackendAttributeT
 
 // ---- what an engine is
 struct EngineKind {
-  int64_t index, knob;  // knob -1: none
+  int64_t index, knob;  // knob 0: none
   std::vector<cudnnBackendNumericalNote_t> notes;
   int64_t workspace;
 };
 enum { on_tensor_cores, admits_disorder, hides_disorder, cannot_run, right, right_too };
-const std::vector<EngineKind> engine_kinds = {{on_tensor_cores, -1, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, 0},
+const std::vector<EngineKind> engine_kinds = {{on_tensor_cores, 0, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, 0},
                                               {admits_disorder, 4, {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}, 32},
-                                              {cannot_run, -1, {}, 0},
+                                              {cannot_run, 0, {}, 0},
                                               {hides_disorder, 1, {}, 0},
-                                              {right, 7, {CUDNN_NUMERICAL_NOTE_WINOGRAD}, 64},
-                                              {right_too, -1, {}, 0}};
+                                              {right, -7, {CUDNN_NUMERICAL_NOTE_WINOGRAD}, 64},
+                                              {right_too, 0, {}, 0}};
 
 bool is_convolution(const Descriptor& d) {
   return d.type >= CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR &&
@@ -160,7 +160,7 @@ void fill_config(Descriptor& config, const Descriptor& graph, const EngineKind& 
   put(*engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, std::vector{kind.index});
   put(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, std::vector{engine});
   std::vector<Descriptor*> knobs;
-  if (kind.knob >= 0) {
+  if (kind.knob != 0) {
     knobs.push_back(new Descriptor{CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, true, {}});
     living.insert(knobs[0]);
     ++kept;
