@@ -2,6 +2,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 
 #include "app/options.h"
 #include "app/version.h"
+#include "tensor/backend.h"
 #include "tensor/json.h"
 #include "tensor/run.h"
 #include "tensor/selftest.h"
@@ -26,6 +28,33 @@ std::string cpu_name() {
 }
 double gib(double bytes) { return bytes / (1 << 30); }
 
+nlohmann::json self_test_json(const SelfTest& t) {
+  return {{"ops", op_table().size()},          {"fast_kernels", t.fast_kernels}, {"cases", t.cases},
+          {"worst_error_over_bound", t.worst}, {"worst_case", t.worst_case},     {"ok", t.worst <= 1}};
+}
+void print_self_test(const SelfTest& t, const char* kernels) {
+  std::printf("  self-test   %zu ops (%ld with %s kernels), %ld cases against the float64 reference: %s\n",
+              op_table().size(), static_cast<long>(t.fast_kernels), kernels, static_cast<long>(t.cases),
+              t.worst <= 1 ? "all within their rounding bounds" : "WRONG");
+  std::printf("              largest error: %.2f of its bound, in %s\n", t.worst, t.worst_case.c_str());
+}
+
+struct Gpu {
+  Device device;
+  std::string name;
+  DeviceMemory memory;
+  SelfTest test;
+};
+std::vector<Gpu> gpus() {
+  std::vector<Gpu> all;
+  for (const Device& d : devices()) {
+    if (d.kind == Device::Kind::cpu) continue;
+    const Backend& b = backend(d);
+    all.push_back({d, b.name(d.index), b.memory(d.index), self_test(d)});
+  }
+  return all;
+}
+
 }  // namespace
 
 int doctor(const Options& o) {
@@ -34,22 +63,25 @@ int doctor(const Options& o) {
   const bool disk_known = statvfs(".", &disk) == 0;
   const double free_disk = disk_known ? static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize) : 0;
   const SelfTest test = self_test();
-  const bool right = test.worst <= 1;
+  const std::vector<Gpu> found = gpus();
+  const bool right =
+      test.worst <= 1 && std::all_of(found.begin(), found.end(), [](const Gpu& g) { return g.test.worst <= 1; });
   if (o.json) {
-    const nlohmann::json j = {{"version", version},
-                              {"cpu", cpu_name()},
-                              {"cores", std::thread::hardware_concurrency()},
-                              {"threads", threads()},
-                              {"memory_gib", gib(memory)},
-                              {"free_disk_gib", gib(free_disk)},
-                              {"gpu", nullptr},
-                              {"self_test",
-                               {{"ops", op_table().size()},
-                                {"fast_kernels", test.fast_kernels},
-                                {"cases", test.cases},
-                                {"worst_error_over_bound", test.worst},
-                                {"worst_case", test.worst_case},
-                                {"ok", right}}}};
+    nlohmann::json j = {{"version", version},
+                        {"cpu", cpu_name()},
+                        {"cores", std::thread::hardware_concurrency()},
+                        {"threads", threads()},
+                        {"memory_gib", gib(memory)},
+                        {"free_disk_gib", gib(free_disk)},
+                        {"gpus", nlohmann::json::array()},
+                        {"self_test", self_test_json(test)}};
+    if (cuda::library_versions) j["cuda"] = cuda::library_versions();
+    for (const Gpu& g : found) {
+      j["gpus"].push_back({{"device", text("{}", g.device)},
+                           {"name", g.name},
+                           {"memory_gib", gib(static_cast<double>(g.memory.total))},
+                           {"self_test", self_test_json(g.test)}});
+    }
     std::printf("%s\n", dump_json(j, 2).c_str());
     return right ? 0 : 1;
   }
@@ -59,11 +91,18 @@ int doctor(const Options& o) {
   std::printf("  memory      %.1f GiB\n", gib(memory));
   std::printf("  disk        %.1f GiB free here%s\n", gib(free_disk),
               gib(free_disk) < 1 ? "  (less than 1 GiB: make room)" : "");
-  std::printf("  GPU         not used by this build\n");
-  std::printf("  self-test   %zu ops (%ld with SIMD kernels), %ld cases against the float64 reference: %s\n",
-              op_table().size(), static_cast<long>(test.fast_kernels), static_cast<long>(test.cases),
-              right ? "all within their rounding bounds" : "WRONG");
-  std::printf("              largest error: %.2f of its bound, in %s\n", test.worst, test.worst_case.c_str());
+  if (!cuda::library_versions) {
+    std::printf("  GPU         not used by this build\n");
+  } else {
+    std::printf("  GPU         %s; %s\n", found.empty() ? "no device found: everything runs on the CPU" : "CUDA",
+                cuda::library_versions().c_str());
+  }
+  print_self_test(test, "SIMD");
+  for (const Gpu& g : found) {
+    std::printf("  %-11s %s, %.1f GiB\n", text("{}", g.device).c_str(), g.name.c_str(),
+                gib(static_cast<double>(g.memory.total)));
+    print_self_test(g.test, "CUDA");
+  }
   if (right) std::printf("next: querent demo\n");
   return right ? 0 : 1;
 }

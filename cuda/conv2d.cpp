@@ -59,7 +59,7 @@ void run_plan(const Cudnn& c, Device device, const Plan& plan, std::span<const P
   execute(c.handle, plan, pointers, workspace(device, plan.engine.workspace));
 }
 
-PlanChoice choose_conv(const Cudnn& c, Device device, const ConvProblem& p, const Graph& graph) {
+PlanChoice choose_conv(const Cudnn& c, Device device, const ConvProblem& p, const ConvGraph& graph) {
   const Tensor x = random_operand(p.x, p.dtype, device), w = random_operand(p.w, p.dtype, device),
                y = random_operand(p.y, p.dtype, device), b = random_operand({p.y[3]}, p.dtype, device);
   std::vector<Pointer> pointers{{conv_x, x.raw()}, {conv_w, w.raw()}, {conv_y, y.raw()}};
@@ -83,7 +83,7 @@ const std::optional<Plan>& plan_for(Cudnn& c, Device device, const ConvProblem& 
   const std::lock_guard lock(c.mutex);
   const auto known = c.plans.find(key);
   if (known != c.plans.end()) return known->second;
-  const Graph graph = conv_graph(p, c.handle);
+  const ConvGraph graph = conv_graph(p, c.handle);
   const std::optional<PlanChoice> kept = known_choice(c.machine, p.text());
   const PlanChoice choice = kept ? *kept : choose_conv(c, device, p, graph);
   std::optional<Plan> plan;

@@ -231,7 +231,7 @@ Engine described(const Descriptor& config) {
   return e;
 }
 
-std::vector<Engine> heuristics(const Graph& graph, cudnnBackendHeurMode_t mode) {
+std::vector<Engine> heuristics(const ConvGraph& graph, cudnnBackendHeurMode_t mode) {
   const Descriptor d = create(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   set(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.operations);
   set(d, CUDNN_ATTR_ENGINEHEUR_MODE, mode);
@@ -269,7 +269,7 @@ std::string note_names(uint32_t notes) {
   return s;
 }
 
-Graph conv_graph(const ConvProblem& p, cudnnContext* handle) {
+ConvGraph conv_graph(const ConvProblem& p, cudnnContext* handle) {
   const ConvOperation names = operation_names(p.kind);
   const ConvOperand result = p.kind == ConvKind::forward ? conv_y : p.kind == ConvKind::grad_input ? conv_x : conv_w;
   const Shape& shape = result == conv_y ? p.y : result == conv_x ? p.x : p.w;
@@ -308,7 +308,7 @@ Graph conv_graph(const ConvProblem& p, cudnnContext* handle) {
   return {handle, owning(graph, std::move(parts))};
 }
 
-std::vector<Engine> proposed_engines(const Graph& graph) {
+std::vector<Engine> proposed_engines(const ConvGraph& graph) {
   std::vector<Engine> engines = heuristics(graph, CUDNN_HEUR_MODE_A);
   for (Engine& e : heuristics(graph, CUDNN_HEUR_MODE_FALLBACK)) {
     bool known = false;
@@ -325,7 +325,7 @@ bool is_allowed(const Engine& e, DType dtype, const PlanPolicy& policy) {
   return !(e.notes & refused);
 }
 
-Engine named_engine(const Graph& graph, std::string_view name) {
+Engine named_engine(const ConvGraph& graph, std::string_view name) {
   const std::vector<int64_t> numbers = numbers_of(name);
   const Descriptor engine = create(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   set(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph.operations);
@@ -346,7 +346,7 @@ Engine named_engine(const Graph& graph, std::string_view name) {
   return described(owning(config, std::move(knobs)));
 }
 
-std::optional<Plan> make_plan(const Graph& graph, const Engine& engine) {
+std::optional<Plan> make_plan(const ConvGraph& graph, const Engine& engine) {
   const Descriptor d = create(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   set(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engine.config);
   set(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, graph.handle);

@@ -54,7 +54,7 @@ enum Note : uint32_t {
 };
 std::string note_names(uint32_t notes);  // "tensor_core winograd"
 
-struct Graph {
+struct ConvGraph {
   cudnnContext* handle;
   Descriptor operations;
 };
@@ -70,13 +70,14 @@ struct Plan {
   Descriptor plan;
 };
 
-Graph conv_graph(const ConvProblem& problem, cudnnContext* handle);
+ConvGraph conv_graph(const ConvProblem& problem, cudnnContext* handle);
 // What cuDNN proposes, best first: heuristic mode A, then the fallback list. Empty when the pattern is unknown to it.
-std::vector<Engine> proposed_engines(const Graph& graph);
+std::vector<Engine> proposed_engines(const ConvGraph& graph);
 // Whether the policy has nothing against the engine's notes.
 bool is_allowed(const Engine& engine, DType dtype, const PlanPolicy& policy);
-Engine named_engine(const Graph& graph, std::string_view name);           // an Error when there is none of that name
-std::optional<Plan> make_plan(const Graph& graph, const Engine& engine);  // none: this device or shape is unsupported
+Engine named_engine(const ConvGraph& graph, std::string_view name);  // an Error when there is none of that name
+// None: this device or shape is unsupported.
+std::optional<Plan> make_plan(const ConvGraph& graph, const Engine& engine);
 
 struct Pointer {
   ConvOperand operand;

@@ -36,6 +36,7 @@ struct Backend {
 
 namespace cuda {
 [[gnu::weak]] const Backend& backend();  // a null function unless the CUDA backend is linked (kernels.h)
+[[gnu::weak]] std::string library_versions();  // "driver 13.0, CUDA 13.0, cuDNN 9.19.0, cuBLASLt 13.1.0"
 }
 
 // The backend of a CUDA device, or an Error that says what this build or machine lacks.

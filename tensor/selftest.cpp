@@ -53,11 +53,17 @@ Tensors draw_inputs(const Op& op, const Case& c, DType dtype, uint64_t seed) {
   return in;
 }
 
-Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed) {
-  const Tensors in = draw_inputs(op, c, dtype, seed);
+Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed, Device device) {
+  Tensors in = draw_inputs(op, c, dtype, seed);
+  for (Tensor& t : in) {
+    if (t && t.device() != device) t = t.to(device);
+  }
   Tensors results = run(op, in, c.attrs);
   for (size_t i = 0; i < in.size(); ++i) {
     if (in[i] && argument(op, i).is(Arg::mutated)) results.push_back(in[i]);
+  }
+  for (Tensor& t : results) {
+    if (t.device() != Device::cpu()) t = t.to(Device::cpu());
   }
   return results;
 }
@@ -81,14 +87,18 @@ double error_over_bound(const Op& op, const Case& c, const Tensors& f32, const T
   return ratio;
 }
 
-SelfTest self_test() {
+SelfTest self_test(Device device) {
   SelfTest t;
+  const bool gpu = device.kind == Device::Kind::cuda;
   for (const Op* op : op_table()) {
-    t.fast_kernels += op->kernel.cpu != nullptr;
+    const bool fast = (gpu ? op->kernel.cuda : op->kernel.cpu) != nullptr;
+    t.fast_kernels += fast;
+    if (gpu && !fast) continue;
     for (const Case& c : op->cases()) {
       if (!c.throws.empty()) continue;
       ++t.cases;
-      const double ratio = error_over_bound(*op, c, run_case(*op, c, DType::f32), run_case(*op, c, DType::f64));
+      const double ratio =
+          error_over_bound(*op, c, run_case(*op, c, DType::f32, 1, device), run_case(*op, c, DType::f64));
       if (!(ratio > t.worst)) continue;
       t.worst = ratio;
       t.worst_case = text("{} / {}", op->name, c.name);

@@ -12,8 +12,8 @@ namespace querent {
 Tensor draw_sample(const Sample& s, const Arg& arg, DType dtype, Rng rng);
 Tensors draw_inputs(const Op& op, const Case& c, DType dtype, uint64_t seed = 1);
 
-// Runs the case and returns everything it wrote: the outputs, then the inputs it mutated.
-Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed = 1);
+// Runs the case and returns everything it wrote, on the host: the outputs, then the inputs it mutated.
+Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed = 1, Device device = Device::cpu());
 
 // Largest error of f32 results against f64 ones, as a share of the bound on the rounding of an f32 kernel: K+8
 // roundings per element, each at most eps of the largest result, K being the operations that the op's cost states per
@@ -21,10 +21,10 @@ Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed = 1);
 double error_over_bound(const Op& op, const Case& c, const Tensors& f32, const Tensors& f64);
 
 struct SelfTest {
-  int64_t cases = 0, fast_kernels = 0;
+  int64_t cases = 0, fast_kernels = 0;  // fast: with a SIMD kernel, or on a GPU with a CUDA one
   double worst = 0;        // largest error_over_bound
   std::string worst_case;  // "conv2d / stride 2"
 };
-SelfTest self_test();
+SelfTest self_test(Device device = Device::cpu());
 
 }  // namespace querent

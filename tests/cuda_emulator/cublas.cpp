@@ -30,8 +30,8 @@ bool fits(const cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMat
                  kb = desc->transpose_b ? b->columns : b->rows, n = desc->transpose_b ? b->rows : b->columns;
   return m == d->rows && n == d->columns && ka == kb;
 }
-std::vector<float> fetched(const void* device, cublasLtMatrixLayout_t l) {
-  std::vector<float> v(static_cast<size_t>(l->leading) * l->columns);
+std::vector<float> fetched(const void* device, const cublasLtMatrixLayoutOpaque_t& l) {
+  std::vector<float> v(static_cast<size_t>(l.leading) * l.columns);
   cudaMemcpyAsync(v.data(), device, v.size() * sizeof(float), cudaMemcpyDeviceToHost, nullptr);
   return v;
 }
@@ -157,22 +157,25 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
       if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return CUBLAS_STATUS_NOT_SUPPORTED;
     }
   }
-  if (workspace_of(*algo)) cudaMemsetAsync(workspace, 0xee, workspace_of(*algo), nullptr);
-  const std::vector<float> va = fetched(a, la), vb = fetched(b, lb);
-  std::vector<float> vd(static_cast<size_t>(ld->leading) * ld->columns);
-  const auto at = [](const std::vector<float>& v, cublasLtMatrixLayout_t l, bool transpose, uint64_t row,
-                     uint64_t col) {
-    return static_cast<double>(
-        v[(transpose ? row : col) * static_cast<uint64_t>(l->leading) + (transpose ? col : row)]);
-  };
-  const uint64_t inner = desc->transpose_a ? la->rows : la->columns;
-  for (uint64_t j = 0; j < ld->columns; ++j)
-    for (uint64_t i = 0; i < ld->rows; ++i) {
-      double sum = 0;
-      for (uint64_t k = 0; k < inner; ++k)
-        sum += at(va, la, desc->transpose_a, i, k) * at(vb, lb, desc->transpose_b, k, j);
-      vd[j * static_cast<uint64_t>(ld->leading) + i] = static_cast<float>(sum);
-    }
-  cudaMemcpyAsync(d, vd.data(), vd.size() * sizeof(float), cudaMemcpyHostToDevice, nullptr);
+  const size_t scratch = workspace_of(*algo);
+  cuda_emulator::give([=, la = *la, lb = *lb, ld = *ld, desc = *desc] {
+    if (scratch) cudaMemsetAsync(workspace, 0xee, scratch, nullptr);
+    const std::vector<float> va = fetched(a, la), vb = fetched(b, lb);
+    std::vector<float> vd(static_cast<size_t>(ld.leading) * ld.columns);
+    const auto at = [](const std::vector<float>& v, const cublasLtMatrixLayoutOpaque_t& l, bool transpose, uint64_t row,
+                       uint64_t column) {
+      return static_cast<double>(
+          v[(transpose ? row : column) * static_cast<uint64_t>(l.leading) + (transpose ? column : row)]);
+    };
+    const uint64_t inner = desc.transpose_a ? la.rows : la.columns;
+    for (uint64_t j = 0; j < ld.columns; ++j)
+      for (uint64_t i = 0; i < ld.rows; ++i) {
+        double sum = 0;
+        for (uint64_t k = 0; k < inner; ++k)
+          sum += at(va, la, desc.transpose_a, i, k) * at(vb, lb, desc.transpose_b, k, j);
+        vd[j * static_cast<uint64_t>(ld.leading) + i] = static_cast<float>(sum);
+      }
+    cudaMemcpyAsync(d, vd.data(), vd.size() * sizeof(float), cudaMemcpyHostToDevice, nullptr);
+  });
   return CUBLAS_STATUS_SUCCESS;
 }

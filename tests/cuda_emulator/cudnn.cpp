@@ -342,15 +342,13 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t plan, 
                              : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA;
   const auto beta = static_cast<Name>(alpha + 1), conv_name = static_cast<Name>(alpha + 2);
   if (one<double>(op, alpha) != 1 || one<double>(op, beta) != 0) e.error = "alpha is not 1 or beta not 0";
-  Operand x = e.operand(child(op, x_name)), w = e.operand(child(op, w_name)), y = e.operand(child(op, y_name));
-  Operand& result = forward ? y : data ? x : w;
-  Tensor bias;
+  Operand x = e.operand(child(op, x_name)), w = e.operand(child(op, w_name)), y = e.operand(child(op, y_name)), bias;
   if (ops.size() > 1) {
     const Descriptor& add = *ops[1];
     if (&child(add, CUDNN_ATTR_OPERATION_POINTWISE_XDESC) != &child(op, y_name))
       e.error = "the bias is not added to the result of the convolution";
-    bias = e.operand(child(add, CUDNN_ATTR_OPERATION_POINTWISE_BDESC)).host.reshaped({result.shape[3]});
-    result.device = e.operand(child(add, CUDNN_ATTR_OPERATION_POINTWISE_YDESC)).device;
+    bias = e.operand(child(add, CUDNN_ATTR_OPERATION_POINTWISE_BDESC));
+    y.device = e.operand(child(add, CUDNN_ATTR_OPERATION_POINTWISE_YDESC)).device;
   }
   const Descriptor& conv = child(op, conv_name);
   const auto pair = [&](Name name) {
@@ -366,28 +364,35 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t plan, 
   auto* const scratch = one<std::byte*>(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
   if (workspace > 0 && !scratch) e.error = "no workspace";
   if (!e.error.empty()) return refuse(e.error);
-  if (workspace > 0) cudaMemsetAsync(scratch, 0xee, static_cast<size_t>(workspace), nullptr);
-
-  if (kind_of(engine).index == on_tensor_cores) {
-    for (Operand* o : {&x, &w, &y}) {
-      float* v = o->host.data<float>();
-      if (o != &result) std::transform(v, v + o->host.numel(), v, to_tf32);
+  const auto index = kind_of(engine).index;
+  cuda_emulator::give([=]() mutable {
+    for (const Operand* o : {&x, &w, &y, &bias}) {
+      if (o->device) cudaMemcpyAsync(o->host.raw(), o->device, o->host.bytes(), cudaMemcpyDeviceToHost, nullptr);
     }
-  }
-  if (forward)
-    conv2d_op.kernel.ref({std::array{x.host, w.host, bias}, std::array{y.host}, a});
-  else if (data)
-    conv2d_grad_input_op.kernel.ref(
-        {std::array{y.host, w.host}, std::array{x.host}, Conv2dGradInputAttrs{a, {x.shape[1], x.shape[2]}}});
-  else
-    conv2d_grad_weight_op.kernel.ref(
-        {std::array{x.host, y.host}, std::array{w.host}, Conv2dGradWeightAttrs{a, {w.shape[1], w.shape[2]}}});
-  if (kind_of(engine).index == admits_disorder || kind_of(engine).index == hides_disorder) {
-    static bool up = false;
-    up = !up;
-    float& first = *result.host.data<float>();
-    if (up) first = std::nextafter(first, 1e30f);
-  }
-  cudaMemcpyAsync(result.device, result.host.raw(), result.host.bytes(), cudaMemcpyHostToDevice, nullptr);
+    Operand& result = forward ? y : data ? x : w;
+    if (workspace > 0) cudaMemsetAsync(scratch, 0xee, static_cast<size_t>(workspace), nullptr);
+    if (index == on_tensor_cores) {
+      for (Operand* o : {&x, &w, &y}) {
+        float* v = o->host.data<float>();
+        if (o != &result) std::transform(v, v + o->host.numel(), v, to_tf32);
+      }
+    }
+    const Tensor b = bias.device ? bias.host.reshaped({bias.host.numel()}) : Tensor{};
+    if (forward)
+      conv2d_op.kernel.ref({std::array{x.host, w.host, b}, std::array{y.host}, a});
+    else if (data)
+      conv2d_grad_input_op.kernel.ref(
+          {std::array{y.host, w.host}, std::array{x.host}, Conv2dGradInputAttrs{a, {x.shape[1], x.shape[2]}}});
+    else
+      conv2d_grad_weight_op.kernel.ref(
+          {std::array{x.host, y.host}, std::array{w.host}, Conv2dGradWeightAttrs{a, {w.shape[1], w.shape[2]}}});
+    if (index == admits_disorder || index == hides_disorder) {
+      static bool up = false;
+      up = !up;
+      float& first = *result.host.data<float>();
+      if (up) first = std::nextafter(first, 1e30f);
+    }
+    cudaMemcpyAsync(result.device, result.host.raw(), result.host.bytes(), cudaMemcpyHostToDevice, nullptr);
+  });
   return CUDNN_STATUS_SUCCESS;
 }

@@ -137,4 +137,5 @@ namespace cuda_emulator {
 size_t heuristics_asked();    // how often, of cuDNN and cuBLASLt
 size_t living_descriptors();  // of cuDNN, but for those that the stand-in itself keeps
 extern size_t heuristics_count;
+cudaError_t give(std::function<void()> work);  // to a stream: done at once, or kept while it is captured
 }  // namespace cuda_emulator

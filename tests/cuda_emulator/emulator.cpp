@@ -251,6 +251,14 @@ const char* cudaGetErrorString(cudaError_t code) {
                                              : "no error";
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = machine().devices ? 13000 : 0;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = machine().devices;
   return *count ? cudaSuccess : cudaErrorNoDevice;

@@ -50,7 +50,7 @@ std::vector<ConvProblem> forward_problems() {
 }
 // The first engine that the policy allows and an H100 can run.
 std::optional<Plan> first_plan(const ConvProblem& p, const PlanPolicy& policy) {
-  const Graph graph = conv_graph(p, nullptr);
+  const ConvGraph graph = conv_graph(p, nullptr);
   for (const Engine& e : proposed_engines(graph)) {
     if (!is_allowed(e, p.dtype, policy)) continue;
     if (auto plan = make_plan(graph, e)) return plan;
@@ -79,7 +79,7 @@ TEST_CASE("every convolution has an engine in strict f32, in TF32 and in bf16") 
 
 TEST_CASE("an engine is found again by its name") {
   const ConvProblem p = problem(ConvKind::forward, {8, 64, 64, 32}, {32, 3, 3, 32}, {8, 64, 64, 32}, {.padding = 1});
-  const Graph graph = conv_graph(p, nullptr);
+  const ConvGraph graph = conv_graph(p, nullptr);
   const std::vector<Engine> engines = proposed_engines(graph);
   REQUIRE(engines.size() > 10);
   for (const Engine& e : engines) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "cuda/cudnn_graph.h"
+#include "cuda/plans.h"
 #include "tensor/backend.h"
 #include "tensor/files.h"
 #include "tensor/plans.h"
@@ -110,6 +111,35 @@ TEST_CASE("the policy decides which engines may serve") {
   CHECK(engine_of("m=4 n=7 k=5").starts_with("algo3_tile0_splitk4_reduce1_"));
 }
 
+TEST_CASE("what is on file is used as it is, and the library is not asked") {
+  const std::string machine = "emulated device, compute capability 0.0, cuDNN 91900";
+  const auto problem = [](int64_t size) {
+    return text(
+        "conv2d f32 x=[1,{},{},3] w=[2,3,3,3] y=[1,{},{},2] stride=[1,1] padding=[1,1] dilation=[1,1] groups=1 "
+        "align=16 deterministic strict",
+        size, size, size, size);
+  };
+  PlanBook& book = PlanBook::of_process();
+  book.keep(machine, problem(11), {"eng5", 0});
+  book.keep(machine, problem(12), {"eng3", 0});  // does not run here
+  const size_t asked = cuda_emulator::heuristics_asked();
+  small_conv(11);
+  CHECK(message_of([] { small_conv(12); }).find("does not run here: eng3; delete the file of plans") !=
+        std::string::npos);
+  CHECK(cuda_emulator::heuristics_asked() == asked);
+  CHECK(engine_of("x=[1,11,11,3]") == "eng5");
+}
+
+TEST_CASE("tuning does not take what heuristics chose") {
+  PlanBook& book = PlanBook::of_process();
+  book.keep("M", "p deterministic strict", {"eng1", 0});
+  book.keep("M", "q deterministic strict", {"eng1", 0.5});
+  CHECK(cuda::known_choice("M", "p"));
+  const Policy tune({.tune = true});
+  CHECK_FALSE(cuda::known_choice("M", "p"));
+  CHECK(cuda::known_choice("M", "q"));
+}
+
 TEST_CASE("tuning measures, once, and keeps the time") {
   const Policy tune({.tune = true});
   small_conv(10);
@@ -144,7 +174,7 @@ TEST_CASE("an engine is found again by its name, and a name that is none is an e
   cudnnHandle_t handle = nullptr;
   cudnnCreate(&handle);
   const ConvProblem p{ConvKind::forward, {1, 6, 6, 4}, {8, 3, 3, 4}, {1, 4, 4, 8}};
-  const Graph graph = conv_graph(p, handle);
+  const ConvGraph graph = conv_graph(p, handle);
   const std::vector<Engine> engines = proposed_engines(graph);
   CHECK(engines.size() == 6);  // the fallback list repeats one of them
   for (const Engine& e : engines) {
@@ -158,6 +188,14 @@ TEST_CASE("an engine is found again by its name, and a name that is none is an e
           text("cudnn: '{}' is no engine name; it reads like eng12_k2=7", bad));
   }
   CHECK(note_names(tensor_core | winograd) == "tensor_core winograd");
+}
+
+TEST_CASE("the self-test of a GPU covers every row that has a kernel") {
+  const SelfTest t = self_test(gpu);
+  CHECK(t.worst <= 1);
+  CHECK(t.fast_kernels == static_cast<int64_t>(op_table().size()));
+  CHECK(t.cases == self_test().cases);
+  CHECK(cuda::library_versions() == "driver for CUDA 13.0, CUDA 13.0, cuDNN 9.19.0, cuBLASLt 13.1.0");
 }
 
 TEST_CASE("descriptors go when their owners go") {
