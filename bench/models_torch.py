@@ -2,7 +2,8 @@
 """The same phases in PyTorch, for bench/run.sh: one JSON line.
 
     python3 bench/models_torch.py unet train 8 128 16 --threads 2 --repeats 5 --mode channels_last
-Modes: eager | channels_last | compile. Same architectures, shapes, loss and optimizer as bench/models.cpp.
+Modes: eager | channels_last | compile | reduce-overhead | max-autotune (the last three compile, channels last).
+--device cuda times a GPU, with --tf32 1 in TF32; deterministic kernels unless --deterministic 0. Same architectures, shapes, loss and optimizer as bench/models.cpp.
 """
 import argparse
 import json
@@ -72,17 +73,26 @@ def main():
     for n in ("batch", "size", "width"):
         a.add_argument(n, type=int)
     a.add_argument("--threads", type=int, default=2), a.add_argument("--repeats", type=int, default=5)
-    a.add_argument("--mode", default="channels_last")
+    a.add_argument("--mode", default="channels_last"), a.add_argument("--device", default="cpu")
+    a.add_argument("--warmup", type=int, default=2), a.add_argument("--tf32", type=int, default=0)
+    a.add_argument("--deterministic", type=int, default=1)
     a = a.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
+    gpu = a.device != "cpu"
+    if gpu:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(a.tf32)
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.deterministic = bool(a.deterministic)
     net = UNet(a.width) if a.model == "unet" else ResNet18(a.width)
-    x = torch.randn(a.batch, 1, a.size, a.size)
+    net = net.to(a.device)
+    x = torch.randn(a.batch, 1, a.size, a.size).to(a.device)
     if a.mode != "eager":
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    run = torch.compile(net) if a.mode == "compile" else net
-    target = (torch.arange(a.batch * a.size * a.size) % 3 == 0).float().view(a.batch, 1, a.size, a.size)
-    labels = torch.arange(a.batch) % 2
+    compiled = {"compile": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
+    run = torch.compile(net, mode=compiled[a.mode]) if a.mode in compiled else net
+    target = (torch.arange(a.batch * a.size * a.size) % 3 == 0).float().view(a.batch, 1, a.size, a.size).to(a.device)
+    labels = (torch.arange(a.batch) % 2).to(a.device)
     opt = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
 
     def step():
@@ -110,16 +120,26 @@ def main():
         loss.backward()
         opt.step()
 
-    step(), step()
+    def finish():
+        if gpu:
+            torch.cuda.synchronize()
+
+    for _ in range(a.warmup):
+        step()
+    finish()
     ms = []
     for _ in range(a.repeats):
         t = time.perf_counter()
         step()
+        finish()
         ms.append(1000 * (time.perf_counter() - t))
     print(json.dumps({"model": a.model, "phase": a.phase, "batch": a.batch, "size": a.size, "width": a.width,
-                      "threads": a.threads, "mode": a.mode, "torch": torch.__version__, "ms": statistics.median(ms),
+                      "threads": a.threads, "device": a.device, "mode": a.mode,
+                      "policy": ("deterministic" if a.deterministic else "any order") + (" tf32" if a.tf32 else " strict"),
+                      "torch": torch.__version__, "ms": statistics.median(ms),
                       "ms_min": min(ms), "ms_max": max(ms),
-                      "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+                      "peak_mib": torch.cuda.max_memory_allocated() / 2**20 if gpu else
+                      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
 if __name__ == "__main__":

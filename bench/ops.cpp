@@ -1,7 +1,8 @@
 // Times ops at the shapes that U-Net and ResNet18 meet: GFLOP/s and GB/s from the costs in the op table, and which
-// kernel ran.   build/bench/bench_ops --benchmark_filter=conv2d
+// kernel ran.   build/bench/bench_ops [cuda] --benchmark_filter=conv2d
 #include <benchmark/benchmark.h>
 
+#include "tensor/backend.h"
 #include "tensor/ledger.h"
 #include "tensor/op_attrs.h"
 #include "tensor/selftest.h"
@@ -69,38 +70,48 @@ std::vector<Timed> timed() {
   return t;
 }
 
-void time_op(benchmark::State& state, const Op& op, const Case& c) {
-  const Tensors in = draw_inputs(op, c, DType::f32);
+void time_op(benchmark::State& state, const Op& op, const Case& c, Device device) {
+  Tensors in = draw_inputs(op, c, DType::f32);
+  for (Tensor& t : in) t = t ? t.to(device) : t;
   std::string kernel;
   {
     const Ledger ledger;
     run(op, in, c.attrs);
     kernel = kernel_kind_name(ledger.records().at(0).kernel);
   }
+  // A GPU is waited for after many calls only: one call is too short to be timed from the host.
+  const int calls = device == Device::cpu() ? 1 : 100;
   for (auto _ : state) {
-    const Tensors out = run(op, in, c.attrs);
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
+    for (int i = 0; i < calls; ++i) {
+      const Tensors out = run(op, in, c.attrs);
+      benchmark::DoNotOptimize(out.data());
+      benchmark::ClobberMemory();
+    }
+    if (device != Device::cpu()) backend(device).synchronize(device.index);
   }
   const Cost cost = op.cost(in, c.attrs);
   const auto per_second = [&](double x) {
-    return benchmark::Counter(x, benchmark::Counter::kIsIterationInvariantRate);
+    return benchmark::Counter(x * calls, benchmark::Counter::kIsIterationInvariantRate);
   };
   state.counters["FLOP/s"] = per_second(cost.flops);
   state.counters["B/s"] = per_second(cost.bytes);
+  state.counters["calls"] = calls;  // in one iteration
   state.SetLabel(kernel);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const bool named = argc > 1 && argv[1][0] != '-';
+  const Device device = named ? parse_device(argv[1]) : Device::cpu();
   for (const Timed& t : timed()) {
     const Op& op = find_op(t.op);
     benchmark::RegisterBenchmark((t.op + "/" + t.shape.name).c_str(),
-                                 [&op, c = t.shape](benchmark::State& s) { time_op(s, op, c); })
+                                 [&op, c = t.shape, device](benchmark::State& s) { time_op(s, op, c, device); })
         ->Unit(benchmark::kMillisecond)
         ->UseRealTime();
   }
+  if (named) argv[1] = argv[0], ++argv, --argc;
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Medians of bench/run.sh's lines as JSON on standard output, and as a table on standard error."""
+"""Medians of the lines of bench/run.sh or bench/gpu_all.sh as JSON on standard output, as a table on standard error."""
 import collections
 import json
 import statistics

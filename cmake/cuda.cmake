@@ -11,6 +11,7 @@ if(QUERENT_CUDA STREQUAL "AUTO")
       set(ENV{CUDACXX} ${QUERENT_NVCC})
       include(CheckLanguage)
       check_language(CUDA)  # an nvcc that does not work with this compiler is as good as none
+      find_package(CUDAToolkit QUIET)
       find_package(CUDNN 9.8 QUIET)
       find_package(CUBLASLT QUIET)
       if(CMAKE_CUDA_COMPILER AND CUDNN_FOUND AND CUBLASLT_FOUND)
