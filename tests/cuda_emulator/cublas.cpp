@@ -1,10 +1,10 @@
-#include <cublasLt.h>
-#include <cudnn_graph.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
+
+#include "tests/cuda_emulator/cublasLt.h"
+#include "tests/cuda_emulator/cudnn_graph.h"
 
 namespace {
 

@@ -2,21 +2,16 @@
 // engines, the file of choices, and the arithmetic of every convolution and product of the op table.
 #include <doctest/doctest.h>
 
-#include <cuda_runtime.h>
-#include <cudnn_graph.h>
-
-#include <cstring>
-#include <filesystem>
+#include <functional>
 
 #include "cuda/cudnn_graph.h"
 #include "cuda/plans.h"
 #include "tensor/backend.h"
-#include "tensor/files.h"
-#include "tensor/plans.h"
 #include "tensor/ops.h"
+#include "tensor/plans.h"
 #include "tensor/run.h"
 #include "tensor/selftest.h"
-#include "tests/op_samples.h"
+#include "tests/cuda_emulator/cudnn_graph.h"
 
 TEST_SUITE_BEGIN("cuda_library_test");
 using namespace querent;

@@ -1,5 +1,3 @@
-#include <cudnn_graph.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -12,6 +10,7 @@
 
 #include "tensor/op.h"
 #include "tensor/op_attrs.h"
+#include "tests/cuda_emulator/cudnn_graph.h"
 
 namespace cuda_emulator {
 size_t heuristics_count = 0;

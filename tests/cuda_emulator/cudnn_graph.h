@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <cuda_runtime.h>
+#include "tests/cuda_emulator/cuda_runtime.h"
 
 struct cudnnContext;
 using cudnnHandle_t = cudnnContext*;
