@@ -22,8 +22,8 @@ double error_over_bound(const Op& op, const Case& c, const Tensors& f32, const T
 
 struct SelfTest {
   int64_t cases = 0, fast_kernels = 0;  // fast: with a SIMD kernel, or on a GPU with a CUDA one
-  double worst = 0;        // largest error_over_bound
-  std::string worst_case;  // "conv2d / stride 2"
+  double worst = 0;                     // largest error_over_bound
+  std::string worst_case;               // "conv2d / stride 2"
 };
 SelfTest self_test(Device device = Device::cpu());
 
