@@ -39,6 +39,7 @@ void Learner::save_checkpoint(const std::string& path, const Optimizer& optimize
 bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
                     const TrainHooks& hooks) {
   check(!cases.empty(), "train: there is no labelled image to train on");
+  inference_.reset();  // its memory
   Optimizer optimizer(last_layers(model_, *params_, o.tune_depth), {.kind = OptimOptions::adamw, .lr = o.lr, .weight_decay = o.weight_decay});
   const Schedule schedule(
       {.kind = ScheduleOptions::cosine, .lr = o.lr, .min_lr = o.lr * 0.01, .warmup = o.steps / 20, .total = o.steps});
@@ -83,11 +84,16 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
   return true;
 }
 
+Inference& Learner::inference() const {
+  if (!inference_) inference_ = std::make_unique<Inference>(model_);
+  return *inference_;
+}
+
 std::vector<std::vector<float>> Learner::predict(const data::Loader& loader, std::span<const int64_t> cases) const {
   std::vector<std::vector<float>> result;
   for (size_t first = 0; first < cases.size(); first += predict_batch) {
     const auto part = cases.subspan(first, std::min<size_t>(predict_batch, cases.size() - first));
-    const Tensor p = querent::predict(model_, loader.batch(part).x);
+    const Tensor p = inference()(loader.batch(part).x).probability;
     for (size_t i = 0; i < part.size(); ++i) {
       std::vector<float> v = p.batch(static_cast<int64_t>(i), 1).host();
       if (!model_.segments && v.size() == 1) v = {1 - v[0], v[0]};

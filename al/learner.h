@@ -45,6 +45,7 @@ class Learner {
   std::vector<std::vector<float>> predict(const data::Loader& loader, std::span<const int64_t> cases) const;
 
   const Model& model() const { return model_; }
+  Inference& inference() const;  // Programs that are kept until the next training
   Params& params() { return *params_; }
   void save(const std::string& path, const std::map<std::string, std::string>& metadata) const;
   void load(const std::string& path);
@@ -53,6 +54,7 @@ class Learner {
   void save_checkpoint(const std::string& path, const Optimizer& optimizer, const TrainOptions& options) const;
   std::unique_ptr<Params> params_;
   Model model_;
+  mutable std::unique_ptr<Inference> inference_;
 };
 
 }  // namespace querent::al

@@ -1,6 +1,6 @@
 #include "al/scoring.h"
 
-#include "tensor/ops.h"
+#include "models/inference.h"
 
 namespace querent::al {
 namespace {
@@ -12,38 +12,32 @@ void append_row(std::vector<float>& to, const Tensor& t, int64_t i) {
   to.insert(to.end(), v.begin(), v.end());
 }
 
-void append(std::vector<CasePasses>& to, const std::vector<CasePasses>& more) {
-  for (size_t i = 0; i < to.size(); ++i)
-    for (auto values : {&CasePasses::p, &CasePasses::logit, &CasePasses::log_variance})
-      (to[i].*values).insert((to[i].*values).end(), (more[i].*values).begin(), (more[i].*values).end());
-}
-
-// T passes on top of what the trunk saw, which is the same for every pass: there is no dropout before it.
-std::vector<CasePasses> passes_over(const Model& model, const Tensors& features, std::span<const int64_t> cases,
-                                    int64_t passes, Pass::Mode mode, uint64_t seed) {
-  std::vector<CasePasses> result(cases.size());
-  Pass pass{mode, {}};
-  for (int64_t t = 0; t < passes; ++t) {
-    if (pass.drops()) pass.streams = make_streams(seed, cases, t);
-    const Output out = model.head(features, pass);
-    const Tensor p = model.segments ? sigmoid(out.logits) : softmax(out.logits);
-    for (size_t i = 0; i < cases.size(); ++i) {
-      const auto n = static_cast<int64_t>(i);
-      append_row(result[i].p, p, n);
-      append_row(result[i].logit, out.logits, n);
-      if (out.log_var) append_row(result[i].log_variance, out.log_var, n);
-    }
+void append(std::vector<CasePasses>& to, const Inference::Answer& said) {
+  for (size_t i = 0; i < to.size(); ++i) {
+    const auto n = static_cast<int64_t>(i);
+    append_row(to[i].p, said.probability, n);
+    append_row(to[i].logit, said.output.logits, n);
+    if (said.output.log_var) append_row(to[i].log_variance, said.output.log_var, n);
   }
-  return result;
 }
 
 }  // namespace
 
+void each_pass(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases, int64_t passes,
+               uint64_t seed, const std::function<void(size_t i, const CasePasses& one)>& use) {
+  learner.inference().sample(loader.batch(cases).x, cases, passes, seed, [&](int64_t, const Inference::Answer& said) {
+    std::vector<CasePasses> one(cases.size());
+    append(one, said);
+    for (size_t i = 0; i < one.size(); ++i) use(i, one[i]);
+  });
+}
+
 std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
                                           int64_t passes, uint64_t seed) {
-  const Model& model = learner.model();
-  const Tensors features = model.trunk(loader.batch(cases).x, {Pass::mc_dropout, {}});
-  return passes_over(model, features, cases, passes, Pass::mc_dropout, seed);
+  std::vector<CasePasses> result(cases.size());
+  learner.inference().sample(loader.batch(cases).x, cases, passes, seed,
+                             [&](int64_t, const Inference::Answer& said) { append(result, said); });
+  return result;
 }
 
 UncertaintyMaps uncertainty_maps(const Model& model, const CasePasses& said, int64_t passes) {
@@ -69,29 +63,35 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
   view.cases.reserve(candidates.size());
   const std::span<const int64_t> known = needs.labelled ? labelled : std::span<const int64_t>();
   const auto total = static_cast<int64_t>(candidates.size() + known.size());
+  Inference inference(model, needs.features);
+  std::vector<Inference> others;
+  for (const Learner& other : o.ensemble) others.emplace_back(other.model());
   const auto batches = [&](std::span<const int64_t> cases, int64_t before, const auto& use) {
     for (size_t first = 0; first < cases.size() && !o.stop(); first += scoring_batch) {
       const auto part = cases.subspan(first, std::min(scoring_batch, cases.size() - first));
-      use(part, needs.model || needs.features ? model.trunk(loader.batch(part).x, {Pass::mc_dropout, {}}) : Tensors{});
+      use(part, needs.model || needs.features ? loader.batch(part).x : Tensor{});
       o.progress(before + static_cast<int64_t>(first + part.size()), total);
     }
   };
-  batches(known, 0, [&](std::span<const int64_t> part, const Tensors& features) {
-    const Tensor embedding = model.embed(features);
+  batches(known, 0, [&](std::span<const int64_t> part, const Tensor& x) {
+    const Tensor embedding = inference.features(x);
     for (size_t i = 0; i < part.size(); ++i) append_row(view.labelled.emplace_back(), embedding, static_cast<int64_t>(i));
   });
-  batches(candidates, static_cast<int64_t>(known.size()), [&](std::span<const int64_t> part, const Tensors& features) {
+  batches(candidates, static_cast<int64_t>(known.size()), [&](std::span<const int64_t> part, const Tensor& x) {
     std::vector<CasePasses> said(part.size());
-    if (needs.model && ensemble) {
-      said = passes_over(model, features, part, 1, Pass::eval, o.seed);
-      for (const Learner& other : o.ensemble) {
-        const Tensors seen = other.model().trunk(loader.batch(part).x, Pass{});
-        append(said, passes_over(other.model(), seen, part, 1, Pass::eval, o.seed));
-      }
-    } else if (needs.model) {
-      said = passes_over(model, features, part, T, needs.one_pass ? Pass::eval : Pass::mc_dropout, o.seed);
-    }
-    const Tensor embedding = needs.features ? model.embed(features) : Tensor{};
+    Tensor embedding;
+    const auto keep = [&](const Inference::Answer& answer) {
+      append(said, answer);
+      embedding = answer.features;
+    };
+    if (!needs.model)
+      embedding = needs.features ? inference.features(x) : Tensor{};
+    else if (ensemble || needs.one_pass)
+      keep(inference(x));
+    else
+      inference.sample(x, part, T, o.seed, [&](int64_t, const Inference::Answer& answer) { keep(answer); });
+    if (needs.model && ensemble)
+      for (Inference& other : others) append(said, other(x));
     for (size_t i = 0; i < part.size(); ++i) {
       PoolCase& c = view.cases.emplace_back();
       c.id = loader.dataset().cases[static_cast<size_t>(part[i])].id;

@@ -29,6 +29,9 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
 struct CasePasses {
   std::vector<float> p, logit, log_variance;
 };
+// One pass after another: use(i, pass) for each of `cases`, T times.
+void each_pass(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases, int64_t passes,
+               uint64_t seed, const std::function<void(size_t i, const CasePasses& one)>& use);
 std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
                                           int64_t passes, uint64_t seed);
 // Mean and uncertainty of one case: one site (classification) or one per pixel.

@@ -1,6 +1,5 @@
 // querent doctor: what this machine offers, and whether every op computes right on it.
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -9,12 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "app/machine.h"
 #include "app/options.h"
 #include "app/version.h"
 #include "tensor/backend.h"
 #include "tensor/json.h"
 #include "tensor/run.h"
 #include "tensor/selftest.h"
+#include "tensor/simd.h"
 
 namespace querent::app {
 namespace {
@@ -58,7 +59,8 @@ std::vector<Gpu> gpus() {
 }  // namespace
 
 int doctor(const Options& o) {
-  const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  const MachineMemory machine = machine_memory();
+  const auto memory = static_cast<double>(machine.total), available = static_cast<double>(machine.available);
   struct statvfs disk {};
   const bool disk_known = statvfs(".", &disk) == 0;
   const double free_disk = disk_known ? static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize) : 0;
@@ -71,7 +73,10 @@ int doctor(const Options& o) {
                         {"cpu", cpu_name()},
                         {"cores", std::thread::hardware_concurrency()},
                         {"threads", threads()},
+                        {"simd", simd_target()},
+                        {"simd_available", simd_targets()},
                         {"memory_gib", gib(memory)},
+                        {"available_memory_gib", gib(available)},
                         {"free_disk_gib", gib(free_disk)},
                         {"gpus", nlohmann::json::array()},
                         {"self_test", self_test_json(test)}};
@@ -88,7 +93,10 @@ int doctor(const Options& o) {
   std::printf("querent %s\n", version);
   std::printf("  processor   %s, %u cores, %d threads in use\n", cpu_name().c_str(),
               std::thread::hardware_concurrency(), threads());
-  std::printf("  memory      %.1f GiB\n", gib(memory));
+  std::string targets;
+  for (const std::string& t : simd_targets()) targets += (targets.empty() ? "" : ", ") + t;
+  std::printf("  SIMD        %s in use; compiled for this processor: %s\n", simd_target().c_str(), targets.c_str());
+  std::printf("  memory      %.1f GiB, %.1f GiB free\n", gib(memory), gib(available));
   std::printf("  disk        %.1f GiB free here%s\n", gib(free_disk),
               gib(free_disk) < 1 ? "  (less than 1 GiB: make room)" : "");
   if (!cuda::library_versions) {

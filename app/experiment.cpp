@@ -100,6 +100,7 @@ int experiment_paper(const Options& options) {
   Options o = with_profile(options);
   if (o.out.empty()) o.out = "querent-paper";
   const data::Dataset dataset = open_and_split(o);
+  fit_batch(o, dataset);
   const al::PaperConfig config = paper_config(o);
   if (o.force) std::filesystem::remove_all(o.out);
   RunProgress screen(o, al::primary_metric(config.run.task));

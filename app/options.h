@@ -10,6 +10,8 @@
 
 namespace querent::app {
 
+constexpr int64_t automatic_batch = -1;
+
 struct Options {
   std::string verb;  // "run", "data check", ...
   std::string command_line;
@@ -39,7 +41,7 @@ struct Options {
   // training
   int64_t steps = 0;  // optimizer steps a round; 0: the preset's
   int64_t full_steps = 0;  // run: optimizer steps of the full-data model; 0: the preset's
-  int64_t batch = 0;
+  int64_t batch = 0;  // automatic_batch: what fits (setup.h)
   double lr = 0;
   double weight_decay = 1e-4;
   bool no_augment = false, keep_weights = false;  // keep_weights: continue from the last round instead of from scratch

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 #include <nlohmann/json.hpp>
 
 #include "al/scoring.h"
@@ -44,6 +45,30 @@ std::string safe_name(const std::string& id) {
   return s.empty() || s[0] == '.' ? "_" + s : s;
 }
 
+constexpr int64_t together = 8;  // images in a batch
+
+struct Predicted {
+  std::vector<std::vector<float>> p;
+  std::vector<al::Moments> moments;  // of T passes, when asked for
+};
+
+// A batch of images from `first` on.
+Predicted predicted(const al::Learner& learner, const data::Loader& loader, int64_t first, int64_t T, uint64_t seed) {
+  std::vector<int64_t> cases(static_cast<size_t>(std::min(together, loader.count() - first)));
+  std::iota(cases.begin(), cases.end(), first);
+  Predicted batch{learner.predict(loader, cases), {}};
+  if (T == 0) return batch;
+  const bool segments = learner.model().segments;
+  for (const std::vector<float>& p : batch.p) {
+    const auto values = static_cast<int64_t>(p.size());
+    batch.moments.emplace_back(segments ? values : 1, segments ? 1 : values);
+  }
+  al::each_pass(learner, loader, cases, T, seed, [&](size_t i, const al::CasePasses& one) {
+    batch.moments[i].add(one.p, one.log_variance);
+  });
+  return batch;
+}
+
 }  // namespace
 
 int predict(const Options& o) {
@@ -56,30 +81,22 @@ int predict(const Options& o) {
   }
   make_folder(out);
   const data::Loader loader(dataset, model.loader_options(false));
-  const int64_t T = o.uncertainty ? (o.mc > 0 ? o.mc : 20) : 1;
+  const int64_t T = o.uncertainty ? (o.mc > 0 ? o.mc : 20) : 0;
+  Predicted batch;
   Terminal terminal(o.quiet || o.json, o.no_color);
   nlohmann::json all = nlohmann::json::array();
   std::string csv = segments ? "id,foreground" : "id";
   for (const std::string& c : model.classes) csv += segments ? "" : ",p_" + c;
   csv += o.uncertainty ? ",epistemic,aleatoric,total\n" : "\n";
   for (int64_t i = 0; i < loader.count(); ++i) {
-    const std::vector<int64_t> one = {i};
     const data::Case& c = dataset.cases[static_cast<size_t>(i)];
-    const std::vector<float> p = model.learner->predict(loader, one)[0];
+    if (i % together == 0) batch = predicted(*model.learner, loader, i, T, o.seed);
+    const std::vector<float>& p = batch.p[static_cast<size_t>(i % together)];
     nlohmann::json item = {{"id", c.id}, {"image", c.image}};
     std::vector<double> mean(p.begin(), p.end());
     al::UncertaintyMaps maps;
     if (o.uncertainty) {
-      const al::CasePasses said = al::stochastic_passes(*model.learner, loader, one, T, o.seed)[0];
-      const size_t values = said.p.size() / static_cast<size_t>(T);
-      al::Moments moments(segments ? static_cast<int64_t>(values) : 1, segments ? 1 : static_cast<int64_t>(values));
-      for (size_t t = 0; t < static_cast<size_t>(T); ++t) {
-        const auto part = [&](const std::vector<float>& v) {
-          return v.empty() ? std::span<const float>() : std::span(v).subspan(t * values, values);
-        };
-        moments.add(part(said.p), part(said.log_variance));
-      }
-      maps = moments.maps();
+      maps = batch.moments[static_cast<size_t>(i % together)].maps();
       item["epistemic"] = al::mean_of(maps.epistemic);
       item["aleatoric"] = al::mean_of(maps.aleatoric);
       item["total"] = al::mean_of(maps.total);

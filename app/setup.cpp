@@ -1,11 +1,15 @@
 #include "app/setup.h"
 
+#include <algorithm>
 #include <set>
 
+#include "app/machine.h"
+#include "app/model_file.h"
 #include "app/version.h"
 #include "data/check.h"
 #include "data/layouts.h"
 #include "data/split.h"
+#include "models/train.h"
 #include "tensor/error.h"
 #include "tensor/rng.h"
 
@@ -60,6 +64,21 @@ int64_t count_patients(const data::Dataset& d) {
   std::set<std::string> patients;
   for (const data::Case& c : d.cases) patients.insert(data::patient_key(c));
   return static_cast<int64_t>(patients.size());
+}
+
+void fit_batch(Options& o, const data::Dataset& dataset) {
+  constexpr int64_t most = 32;  // more images a step are no longer better for what is learnt
+  const ModelOptions model = model_options(o, dataset);
+  const MachineMemory memory = machine_memory();
+  const bool automatic = o.batch == automatic_batch;
+  if (automatic) o.batch = std::max<int64_t>(1, largest_batch(model, o.size, memory.total / 2, most));
+  check(o.batch >= 1, "train: --batch must be at least 1, or auto, got {}", o.batch);
+  const size_t needed = plan_training(model, o.size, o.batch).total();
+  if (memory.available == 0 || needed <= memory.available) return;
+  const int64_t fits = largest_batch(model, o.size, memory.available, o.batch);
+  check(false, "train: a batch of {} at {} pixels needs {} MiB and {} MiB are free; {}", o.batch, o.size, needed >> 20,
+        memory.available >> 20,
+        fits > 0 ? text("--batch {} would fit", fits) : std::string("not even one image fits: use a smaller --size or --width"));
 }
 
 al::ExperimentConfig experiment_config(const Options& o) {

@@ -17,6 +17,10 @@ data::Dataset open_filtered(const Options& o);
 data::Dataset open_and_split(const Options& o);
 int64_t count_patients(const data::Dataset& d);
 
+// --batch auto becomes the largest batch whose training fits in half of the machine's memory, at most 32, so that the same
+// machine always chooses the same. Error: a training that does not fit in the memory that is free now, with what would.
+void fit_batch(Options& o, const data::Dataset& dataset);
+
 al::ExperimentConfig experiment_config(const Options& o);
 
 }  // namespace querent::app

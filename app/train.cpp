@@ -27,6 +27,7 @@ int train(const Options& options) {
   if (o.force) fs::remove_all(o.out);
   check(!fs::exists(best), "train: '{}' is already trained; use --force to start again or another --out", o.out);
   const data::Dataset dataset = open_and_split(o);
+  fit_batch(o, dataset);
   const std::vector<int64_t> train_cases = data::cases_of(dataset, "train"), val = data::cases_of(dataset, "val"),
                              test = data::cases_of(dataset, "test");
   const al::ExperimentConfig config = experiment_config(o);

@@ -89,13 +89,9 @@ one() {  # one NAME SECONDS COMMAND...: a JSON line, which is also gathered
   [ -n "$dry" ] || grep '^{' "$out/$step_name.log" >>"$lines"
 }
 ours() {
-  modes_here="eager program"
-  [ "$phase" = train ] || modes_here=eager
-  for mode in $modes_here; do
-    for tf32 in 0 1; do
-      one "ours_${label}_${mode}_tf32_$tf32" 40 $build/bench/bench_models $arguments --device cuda --mode "$mode" \
-        --tf32 $tf32 --tune 1 --plans "$out/plans.json" --warmup 10 --repeats 30
-    done
+  for tf32 in 0 1; do
+    one "ours_${label}_tf32_$tf32" 40 $build/bench/bench_models $arguments --device cuda --tf32 $tf32 --tune 1 \
+      --plans "$out/plans.json" --warmup 10 --repeats 30
   done
 }
 pytorch() {
@@ -111,7 +107,6 @@ for who in ours pytorch; do
   for model in $models; do
     arguments=$(echo "$model" | tr : ' ')
     label=$(echo "$model" | tr : '_')
-    phase=$(echo "$model" | cut -d: -f2)
     $who
   done
 done

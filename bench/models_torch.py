@@ -2,8 +2,9 @@
 """The same phases in PyTorch, for bench/run.sh: one JSON line.
 
     python3 bench/models_torch.py unet train 8 128 16 --threads 2 --repeats 5 --mode channels_last
-Modes: eager | channels_last | compile | reduce-overhead | max-autotune (the last three compile, channels last).
---device cuda times a GPU, with --tf32 1 in TF32; deterministic kernels unless --deterministic 0. Same architectures, shapes, loss and optimizer as bench/models.cpp.
+Modes: eager | channels_last | compile | reduce-overhead | max-autotune (the last three are modes of torch.compile,
+channels_last). --device cuda times a GPU, with --tf32 1 in TF32; deterministic kernels unless --deterministic 0. Same architectures, shapes, losses and optimizers
+as bench/models.cpp. mc is 20 passes of the whole network, as most code does it.
 """
 import argparse
 import json
@@ -67,48 +68,94 @@ class ResNet18(nn.Module):
         return self.fc(self.drop(self.layers(self.stem(x)).mean((2, 3))))
 
 
-def main():
-    a = argparse.ArgumentParser()
-    a.add_argument("model"), a.add_argument("phase")
-    for n in ("batch", "size", "width"):
-        a.add_argument(n, type=int)
-    a.add_argument("--threads", type=int, default=2), a.add_argument("--repeats", type=int, default=5)
-    a.add_argument("--mode", default="channels_last"), a.add_argument("--device", default="cpu")
-    a.add_argument("--warmup", type=int, default=2), a.add_argument("--tf32", type=int, default=0)
-    a.add_argument("--deterministic", type=int, default=1)
-    a = a.parse_args()
-    torch.set_num_threads(a.threads)
-    torch.manual_seed(1)
-    gpu = a.device != "cpu"
-    if gpu:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(a.tf32)
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cudnn.deterministic = bool(a.deterministic)
-    net = UNet(a.width) if a.model == "unet" else ResNet18(a.width)
-    net = net.to(a.device)
+class Level(nn.Module):
+    """One halving of pix2pix, what lies below it, and the doubling that mirrors it."""
+
+    def __init__(self, outer, inner, below, outermost=False, drop=False):
+        super().__init__()
+        down = nn.Conv2d(1 if outermost else outer, inner, 4, 2, 1, bias=outermost)
+        up = nn.ConvTranspose2d(2 * inner if below else inner, 1 if outermost else outer, 4, 2, 1, bias=outermost)
+        if outermost:
+            parts = [down, below, nn.ReLU(), up, nn.Tanh()]
+        elif below:
+            parts = [nn.LeakyReLU(0.2), down, nn.BatchNorm2d(inner), below, nn.ReLU(), up, nn.BatchNorm2d(outer)]
+        else:
+            parts = [nn.LeakyReLU(0.2), down, nn.ReLU(), up, nn.BatchNorm2d(outer)]
+        self.parts, self.outermost = nn.Sequential(*parts, *([nn.Dropout(0.5)] if drop else [])), outermost
+
+    def forward(self, x):
+        return self.parts(x) if self.outermost else torch.cat([x, self.parts(x)], 1)
+
+
+def pix2pix_generator(w, size):
+    depth = min(8, (size & -size).bit_length() - 1)
+    c = [w * min(8, 1 << k) for k in range(depth)]
+    level = None
+    for k in reversed(range(1, depth)):
+        level = Level(c[k - 1], c[k], level, drop=4 <= k < depth - 1)
+    return Level(1, c[0], level, outermost=True)
+
+
+def patch_discriminator(w):
+    c, parts = [w, 2 * w, 4 * w, 8 * w], [nn.Conv2d(2, w, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for i in range(1, 4):
+        parts += [nn.Conv2d(c[i - 1], c[i], 4, 2 if i < 3 else 1, 1, bias=False), nn.BatchNorm2d(c[i]), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*parts, nn.Conv2d(c[3], 1, 4, 1, 1))
+
+
+def compiled_or_not(a, net):
+    modes = {"compile": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
+    return torch.compile(net, mode=modes[a.mode]) if a.mode in modes else net
+
+
+def gan_step(a, layout):
+    g, d = pix2pix_generator(a.width, a.size).to(a.device), patch_discriminator(a.width).to(a.device)
     x = torch.randn(a.batch, 1, a.size, a.size).to(a.device)
-    if a.mode != "eager":
+    y = torch.full((a.batch, 1, a.size, a.size), 0.5, device=a.device)
+    if layout:
+        g, d, x, y = (t.to(memory_format=torch.channels_last) for t in (g, d, x, y))
+    make, judge = compiled_or_not(a, g), compiled_or_not(a, d)
+    g_optimizer, d_optimizer = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for n in (g, d))
+
+    def verdict(logits, real):
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+    def step():
+        fake = make(x)
+        d_optimizer.zero_grad(set_to_none=True)
+        (0.5 * (verdict(judge(torch.cat([x, fake.detach()], 1)), False) + verdict(judge(torch.cat([x, y], 1)), True))).backward()
+        d_optimizer.step()
+        g_optimizer.zero_grad(set_to_none=True)
+        d.requires_grad_(False)
+        (verdict(judge(torch.cat([x, fake], 1)), True) + 100 * F.l1_loss(fake, y)).backward()
+        d.requires_grad_(True)
+        g_optimizer.step()
+
+    return step
+
+
+def task_step(a, layout):
+    net = (UNet(a.width) if a.model == "unet" else ResNet18(a.width)).to(a.device)
+    x = torch.randn(a.batch, 1, a.size, a.size).to(a.device)
+    if layout:
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    compiled = {"compile": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
-    run = torch.compile(net, mode=compiled[a.mode]) if a.mode in compiled else net
+    run = compiled_or_not(a, net)
     target = (torch.arange(a.batch * a.size * a.size) % 3 == 0).float().view(a.batch, 1, a.size, a.size).to(a.device)
     labels = (torch.arange(a.batch) % 2).to(a.device)
     opt = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
+    net.train(a.phase == "train")
+    if a.phase == "mc":
+        for m in net.modules():
+            if isinstance(m, nn.Dropout):
+                m.train()
+
+    def probability():
+        return torch.sigmoid(run(x)) if a.model == "unet" else torch.softmax(run(x), 1)
 
     def step():
-        if a.phase == "infer":
+        if a.phase != "train":
             with torch.inference_mode():
-                net.eval()
-                y = run(x)
-                return torch.sigmoid(y) if a.model == "unet" else torch.softmax(y, 1)
-        if a.phase == "mc":
-            with torch.inference_mode():
-                net.eval()
-                for m in net.modules():
-                    if isinstance(m, nn.Dropout):
-                        m.train()
-                return sum(torch.sigmoid(run(x)) if a.model == "unet" else torch.softmax(run(x), 1) for _ in range(20)) / 20
-        net.train()
+                return sum(probability() for _ in range(20 if a.phase == "mc" else 1))
         opt.zero_grad(set_to_none=True)
         y = run(x)
         if a.model == "unet":
@@ -119,6 +166,30 @@ def main():
             loss = F.cross_entropy(y, labels)
         loss.backward()
         opt.step()
+
+    return step
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("model"), a.add_argument("phase")
+    for n in ("batch", "size", "width"):
+        a.add_argument(n, type=int)
+    a.add_argument("--threads", type=int, default=2), a.add_argument("--repeats", type=int, default=5)
+    a.add_argument("--mode", default="channels_last",
+                   choices=["eager", "channels_last", "compile", "reduce-overhead", "max-autotune"])
+    a.add_argument("--device", default="cpu"), a.add_argument("--warmup", type=int, default=2)
+    a.add_argument("--tf32", type=int, default=0), a.add_argument("--deterministic", type=int, default=1)
+    a = a.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(1)
+    gpu = a.device != "cpu"
+    if gpu:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(a.tf32)
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.deterministic = bool(a.deterministic)
+    make = gan_step if a.model == "pix2pix" else task_step
+    step = make(a, a.mode != "eager")
 
     def finish():
         if gpu:

@@ -10,10 +10,10 @@
 namespace querent {
 namespace {
 
-// Standard normals of one element for the samples 4g .. 4g+3 of a pass, from its row's stream (Box-Muller).
-void four_normals(double* out, uint64_t key, int64_t pass, int64_t g, int64_t element) {
+// Standard normals of one element for the samples 4g .. 4g+3, from its row's stream (Box-Muller).
+void four_normals(double* out, uint64_t key, int64_t g, int64_t element) {
   const PhiloxCounter r =
-      philox({static_cast<uint32_t>(element), static_cast<uint32_t>(g), static_cast<uint32_t>(pass), 0xa1ea701cu},
+      philox({static_cast<uint32_t>(element), static_cast<uint32_t>(g), 0, 0xa1ea701cu},
              {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)});
   for (size_t i = 0; i < 4; i += 2) {
     const double radius = std::sqrt(-2.0 * std::log((r[i] + 1.0) * 0x1p-32)),
@@ -49,7 +49,7 @@ struct Reading {
 };
 
 // Fills `r` from logits f[c] and log-variances s[c] (null: none). `position` counts positions within the row.
-void read_position(Reading& r, const float* f, const float* s, const PosteriorOptions& o, uint64_t key, int64_t pass,
+void read_position(Reading& r, const float* f, const float* s, const PosteriorOptions& o, uint64_t key,
                    int64_t position) {
   const size_t classes = r.logit.size();
   for (size_t c = 0; c < classes; ++c) r.logit[c] = f[c];
@@ -65,7 +65,7 @@ void read_position(Reading& r, const float* f, const float* s, const PosteriorOp
     r.normals.resize(classes * groups * 4);
     for (size_t c = 0; c < classes; ++c) {
       for (size_t g = 0; g < groups; ++g) {
-        four_normals(&r.normals[(c * groups + g) * 4], key, pass, static_cast<int64_t>(g),
+        four_normals(&r.normals[(c * groups + g) * 4], key, static_cast<int64_t>(g),
                      position * static_cast<int64_t>(classes) + static_cast<int64_t>(c));
       }
     }
@@ -110,18 +110,19 @@ std::vector<double> Posterior::per_image(const Tensor& values) {
 
 Posterior predict_posterior(const Model& model, const Tensor& x, std::span<const int64_t> ids,
                             const PosteriorOptions& o) {
-  check(o.passes >= 1 && o.samples >= 1, "posterior: passes and samples must be at least 1, got {} and {}", o.passes,
-        o.samples);
-  check(x.rank() == 4 && static_cast<int64_t>(ids.size()) == x.dim(0), "posterior: needs one id per image, x={} ids={}",
-        x, ids.size());
-  const NoTape no_tape;
-  const Tensors features = model.trunk(x, {Pass::mc_dropout, {}});
+  Inference inference(model);
+  return predict_posterior(inference, x, ids, o);
+}
+
+Posterior predict_posterior(Inference& inference, const Tensor& x, std::span<const int64_t> ids,
+                            const PosteriorOptions& o) {
+  check(o.samples >= 1, "posterior: samples must be at least 1, got {}", o.samples);
   Posterior result;
   Shape shape, positions_shape, passes_shape{o.passes};
   std::vector<double> mean, first, second, aleatoric, entropy;  // first, second: running moments of y_t
   std::vector<float> all_passes;
-  for (int64_t t = 0; t < o.passes; ++t) {
-    const Output out = model.head(features, {Pass::mc_dropout, make_streams(o.seed, ids, t)});
+  inference.sample(x, ids, o.passes, o.seed, [&](int64_t t, const Inference::Answer& answer) {
+    const Output& out = answer.output;
     const std::vector<float> f = out.logits.host(), s = out.log_var ? out.log_var.host() : std::vector<float>{};
     const int64_t classes = out.logits.dim(-1), positions = out.logits.numel() / classes,
                   per_row = positions / x.dim(0);
@@ -142,7 +143,7 @@ Posterior predict_posterior(const Model& model, const Tensor& x, std::span<const
         const int64_t row = i / per_row;
         const uint64_t key = mix_key(o.seed ^ 0x5a17u, static_cast<uint64_t>(ids[static_cast<size_t>(row)]));
         read_position(r, &f[static_cast<size_t>(i * classes)],
-                      s.empty() ? nullptr : &s[static_cast<size_t>(i * classes)], o, key, t, i % per_row);
+                      s.empty() ? nullptr : &s[static_cast<size_t>(i * classes)], o, key, i % per_row);
         entropy[static_cast<size_t>(i)] += (r.entropy - entropy[static_cast<size_t>(i)]) / n;
         for (int64_t c = 0; c < classes; ++c) {
           const auto e = static_cast<size_t>(i * classes + c), k = static_cast<size_t>(c);
@@ -155,7 +156,7 @@ Posterior predict_posterior(const Model& model, const Tensor& x, std::span<const
         }
       }
     }
-  }
+  });
   std::vector<double> total(second.size());
   for (size_t e = 0; e < second.size(); ++e) {
     second[e] /= static_cast<double>(o.passes);
@@ -172,8 +173,7 @@ Posterior predict_posterior(const Model& model, const Tensor& x, std::span<const
 
 Tensor predict(const Model& model, const Tensor& x) {
   const NoTape no_tape;
-  const Tensor logits = model.forward(x).logits;
-  return logits.dim(-1) == 1 ? sigmoid(logits) : softmax(logits);
+  return probability_of(model.forward(x).logits);
 }
 
 }  // namespace querent

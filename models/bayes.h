@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "models/model.h"
+#include "models/inference.h"
 
 namespace querent {
 
@@ -21,7 +21,7 @@ struct PosteriorOptions {
   // probability: y is the class probability; s^2 is its variance under logit noise N(0, exp(log_var)), by `samples`
   // draws. Without that head s^2 = p(1-p), the variance of the label itself (Kwon et al. 2020).
   enum Space { logit, probability } space = probability;
-  int64_t samples = 8;
+  int64_t samples = 8;  // the same draws in each pass, so that their own scatter does not count as epistemic
   bool keep_passes = true;
 };
 
@@ -36,7 +36,9 @@ struct Posterior {
   static std::vector<double> per_image(const Tensor& values);
 };
 
-// `ids` names the rows of x: masks and noise depend on (seed, id, pass) alone, not on the batch. x [N,H,W,C].
+// `ids` names the rows of x: masks depend on (seed, id, pass) alone and noise on (seed, id), not on the batch. x [N,H,W,C].
+Posterior predict_posterior(Inference& inference, const Tensor& x, std::span<const int64_t> ids,
+                            const PosteriorOptions& o = {});
 Posterior predict_posterior(const Model& model, const Tensor& x, std::span<const int64_t> ids,
                             const PosteriorOptions& o = {});
 

@@ -132,4 +132,38 @@ double TrainingStep::operator()(const Tensor& x, const Tensor& labels, const Ten
   return program_->results()[0].item();
 }
 
+TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t batch, const TaskLoss& o) {
+  const DryRun dry;
+  Params params;
+  const Model model = make_model(options, params);
+  Optimizer optimizer(params.all(), {.kind = OptimOptions::adamw});
+  const Tensor x = Tensor::empty({batch, size, size, model.options.in_channels});
+  const Shape labels = model.segments ? Shape{batch, size, size} : Shape{batch};
+  Shape one_hot = labels;
+  one_hot.push_back(model.options.classes);
+  Targets t{Tensor::empty(labels, DType::i64), {}, {}};
+  if (model.options.classes == 1 || (model.segments && o.dice)) t.one_hot = Tensor::empty(one_hot);
+  if (model.options.classes == 1 && o.class_weights) t.weights = Tensor::empty(one_hot);
+  const Tensors inputs = {x, t.labels, t.one_hot, t.weights, Tensor::empty({batch, 2}, DType::i64), optimizer.advance()};
+  const Program p = Program::capture(
+      [&](Inputs in) {
+        return Tensors{forward_backward_update(model, optimizer, in[0], {in[1], in[2], in[3]}, in[4], in[5], o)};
+      },
+      inputs);
+  TrainingMemory m;
+  m.weights = params.all().flat.bytes() + p.constant_bytes();
+  for (const Tensor& b : params.buffers()) m.weights += b.bytes();
+  for (const Tensor& moment : optimizer.state()) m.weights += moment.bytes();
+  m.arena = p.arena_bytes();
+  m.scratch = p.scratch_bytes();
+  for (const Tensor& in : inputs) m.inputs += in ? 2 * in.bytes() : 0;
+  return m;
+}
+
+int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o) {
+  int64_t best = 0;
+  for (int64_t n = 1; n <= most && plan_training(model, size, n, o).total() <= bytes; n *= 2) best = n;
+  return best;
+}
+
 }  // namespace querent

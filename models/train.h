@@ -59,4 +59,16 @@ class TrainingStep {
   std::optional<Program> program_;
 };
 
+// What training needs in memory, in bytes, planned from the shapes: nothing is computed.
+struct TrainingMemory {
+  size_t weights = 0;  // parameters, running statistics, the optimizer's moments, gradients
+  size_t arena = 0;    // all values of the step
+  size_t scratch = 0;  // of the largest kernel
+  size_t inputs = 0;   // a batch, in the loader's hands and in the Program's
+  size_t total() const { return weights + arena + scratch + inputs; }
+};
+TrainingMemory plan_training(const ModelOptions& model, int64_t size, int64_t batch, const TaskLoss& o = {});
+// The largest batch 1, 2, 4, ... up to `most` whose training fits in so many bytes; 0: not even one image does.
+int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o = {});
+
 }  // namespace querent

@@ -45,16 +45,22 @@ DoubleConv::DoubleConv(const Scope& s, int64_t cin, int64_t cout)
       conv2(s.sub("double_conv.3"), cout, cout, conv3x3),
       norm2(s.sub("double_conv.4"), cout) {}
 
-Tensor DoubleConv::operator()(const Tensor& x, const Pass& pass) const {
-  const Tensor y = relu(norm1(conv1(x), pass));
-  return relu(norm2(conv2(y), pass));
+Tensor DoubleConv::rest(const Tensor& y, const Pass& pass) const {
+  return relu(norm2(conv2(relu(norm1(y, pass))), pass));
 }
 
 Up::Up(const Scope& s, int64_t cin, int64_t cout)
     : up(s.sub("up"), cin, cin / 2, doubling), conv(s.sub("conv"), cin, cout) {}
 
 Tensor Up::operator()(const Tensor& x, const Tensor& skip, const Pass& pass) const {
-  return conv(concat({skip, up(x)}), pass);
+  const Tensor doubled = up(x);
+  if (pass.mode == Pass::train) return conv(concat({skip, doubled}), pass);
+  const Tensor& w = conv.conv1.weight;
+  const int64_t first = skip.dim(3), second = w.dim(3) - first;
+  const Tensor of_skip = crop(w, {.start = {0, 0, 0, 0}, .size = {w.dim(0), 3, 3, first}}),
+               of_doubled = crop(w, {.start = {0, 0, 0, first}, .size = {w.dim(0), 3, 3, second}});
+  return conv.rest(add(conv2d(doubled, of_doubled, {}, conv.conv1.attrs), conv2d(skip, of_skip, {}, conv.conv1.attrs)),
+                   pass);
 }
 
 UNet::UNet(const Scope& s, const UNetOptions& o)

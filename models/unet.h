@@ -31,10 +31,13 @@ struct DoubleConv {
   Conv2d conv2;
   BatchNorm2d norm2;
   DoubleConv(const Scope& s, int64_t cin, int64_t cout);
-  Tensor operator()(const Tensor& x, const Pass& pass) const;
+  Tensor operator()(const Tensor& x, const Pass& pass) const { return rest(conv1(x), pass); }
+  Tensor rest(const Tensor& y, const Pass& pass) const;  // all after the first convolution
 };
 
-// One step of the expanding path: double the size, join the skip connection, convolve.
+// One step of the expanding path: double the size, join the skip connection, convolve. Outside of training the first
+// convolution is the sum of one over the skip connection and one over the rest: the former is the same in every
+// Monte-Carlo pass, and a Program computes it once (models/inference.h).
 struct Up {
   ConvTranspose2d up;
   DoubleConv conv;

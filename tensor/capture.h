@@ -28,6 +28,7 @@ struct CapturedRecord {
 
 struct Capture {
   uint64_t first_storage = 0;  // storages from here on were made inside the step
+  size_t steady = 0;           // so many of the first records depend on nothing that varies from replay to replay
   std::vector<CapturedRecord> records;
   std::map<uint64_t, size_t> made;  // storages that a record wrote -> bytes
   std::unordered_set<uint64_t> mutated;

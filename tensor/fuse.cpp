@@ -1,11 +1,15 @@
 // The rewrites a Program may apply to its records.
 #include <algorithm>
+#include <map>
 
 #include "tensor/capture.h"
+#include "tensor/cpu/conv_plan.h"
+#include "tensor/program_attrs.h"
 
 namespace querent {
 
-extern const Op reshape_op, assign_op;
+extern const Op reshape_op, assign_op, conv2d_op, conv2d_epilogue_op, winograd_filters_op, batch_norm_train_op,
+    batch_norm_eval_op, batch_norm_relu_op, batch_norm_grad_op, relu_op, relu_grad_op;
 
 namespace {
 
@@ -24,6 +28,137 @@ bool used_after(const Capture& c, size_t record, uint64_t storage) {
   const auto is_it = [&](const Value& v) { return v.storage == storage; };
   return std::any_of(c.results.begin(), c.results.end(), is_it) ||
          std::any_of(c.guards.begin(), c.guards.end(), [&](const Capture::Guard& g) { return is_it(g.value); });
+}
+
+// Which records read what a record made.
+class Readers {
+ public:
+  explicit Readers(const Capture& c) : c_(c) {
+    for (size_t i = 0; i < c.records.size(); ++i) {
+      if (c.records[i].dropped) continue;
+      for (const Value& v : c.records[i].in) by_[v.storage].push_back(i);
+    }
+    for (const Value& v : c.results) by_[v.storage].push_back(c.records.size());
+    for (const Capture::Guard& g : c.guards) by_[g.value.storage].push_back(c.records.size());
+  }
+  // The one that reads the value when no other does, nothing changes it, and it runs on the same device by the same
+  // kind of kernel; else null. Fused ops exist for the CPU.
+  CapturedRecord* only(const CapturedRecord& from, const Value& v, Capture& c) const {
+    const auto it = by_.find(v.storage);
+    if (it == by_.end() || it->second.size() != 1 || it->second[0] >= c.records.size()) return nullptr;
+    CapturedRecord& r = c.records[it->second[0]];
+    return c_.mutated.contains(v.storage) || r.kind != from.kind || r.kind == KernelKind::cuda ? nullptr : &r;
+  }
+
+ private:
+  const Capture& c_;
+  std::map<uint64_t, std::vector<size_t>> by_;
+};
+
+// y = relu(batch_norm_train(x)): one pass, and the value between the two is never written.
+size_t norm_relu(Capture& c) {
+  size_t dropped = 0;
+  const Readers readers(c);
+  for (CapturedRecord& r : c.records) {
+    if (r.op != &batch_norm_train_op) continue;
+    CapturedRecord* const relu = readers.only(r, r.out[0], c);
+    if (!relu || relu->op != &relu_op) continue;
+    r.op = &batch_norm_relu_op;
+    r.out[0] = relu->out[0];
+    relu->dropped = true;
+    ++dropped;
+  }
+  return dropped;
+}
+
+// batch_norm_grad(.., relu_grad(y, dy), ..): the former looks at y itself.
+size_t norm_relu_gradient(Capture& c) {
+  size_t dropped = 0;
+  const Readers readers(c);
+  for (CapturedRecord& r : c.records) {
+    if (r.op != &relu_grad_op) continue;
+    CapturedRecord* const norm = readers.only(r, r.out[0], c);
+    if (!norm || norm->op != &batch_norm_grad_op || norm->in[2].storage != r.out[0].storage) continue;
+    norm->in[2] = r.in[1];
+    norm->in[5] = r.in[0];
+    r.dropped = true;
+    ++dropped;
+  }
+  return dropped;
+}
+
+// relu(batch_norm_eval(conv2d(x))), or one of the two: done to each output of the convolution before it is stored.
+size_t convolution_epilogue(Capture& c) {
+  size_t dropped = 0;
+  const Readers readers(c);
+  for (CapturedRecord& conv : c.records) {
+    if (conv.op != &conv2d_op) continue;
+    CapturedRecord* last = &conv;
+    Conv2dEpilogueAttrs a{.conv = conv.attrs.as<Conv2dAttrs>(), .relu = false};
+    std::vector<Value> norm_inputs(4);
+    CapturedRecord* next = readers.only(*last, last->out[0], c);
+    if (next && next->op == &batch_norm_eval_op && next->in[0].storage == last->out[0].storage) {
+      a.eps = next->attrs.as<NormAttrs>().eps;
+      norm_inputs.assign(next->in.begin() + 1, next->in.end());
+      last = next;
+      next = readers.only(*last, last->out[0], c);
+    }
+    if (next && next->op == &relu_op) {
+      a.relu = true;
+      last = next;
+    }
+    if (last == &conv) continue;
+    std::vector<Value> in = conv.in;
+    in.insert(in.end(), norm_inputs.begin(), norm_inputs.end());
+    in.emplace_back();  // filters
+    for (CapturedRecord* r = &conv; r != last;) {
+      CapturedRecord* const after = readers.only(*r, r->out[0], c);
+      r->dropped = true;
+      ++dropped;
+      r = after;
+    }
+    *last = {&conv2d_epilogue_op, a, std::move(in), last->out, last->kind};
+  }
+  return dropped;
+}
+
+// Winograd's transform of filters that stay as they are goes to the steady records, where it costs much: few tiles
+// share it. Bounded, because transformed filters are 4 times as large.
+size_t filters_once(Capture& c) {
+  constexpr int64_t most_tiles = 256;
+  constexpr size_t most_bytes = size_t{64} << 20;
+  std::unordered_set<uint64_t> varying = c.mutated;
+  for (size_t i = c.steady; i < c.records.size(); ++i)
+    for (const Value& v : c.records[i].out) varying.insert(v.storage);
+  std::vector<CapturedRecord> transforms;
+  size_t bytes = 0;
+  for (size_t i = c.steady; c.steady > 0 && i < c.records.size(); ++i) {
+    CapturedRecord& r = c.records[i];
+    const bool plain = r.op == &conv2d_op;
+    if (r.dropped || r.kind != KernelKind::cpu || (!plain && r.op != &conv2d_epilogue_op)) continue;
+    const Conv2dAttrs& a = plain ? r.attrs.as<Conv2dAttrs>() : r.attrs.as<Conv2dEpilogueAttrs>().conv;
+    const Value& w = r.in[1];
+    const Tensor& y = r.out[0].tensor;
+    const int64_t tile = cpu::winograd_tile(a, w.tensor.shape(), y.dim(1), y.dim(2));
+    if (tile == 0 || varying.contains(w.storage)) continue;
+    const int64_t tiles = y.dim(0) * ((y.dim(1) + tile - 1) / tile) * ((y.dim(2) + tile - 1) / tile);
+    const DryRun no_bytes;
+    const Tensor u = Tensor::empty(cpu::filters_shape(tile, w.tensor.shape()), w.tensor.dtype());
+    if (tiles > most_tiles || bytes + u.bytes() > most_bytes) continue;
+    bytes += u.bytes();
+    const Value filters{u.husk(), u.storage()->id(), 0};
+    c.made[filters.storage] = u.bytes();
+    transforms.push_back({&winograd_filters_op, WinogradAttrs{tile}, {w}, {filters}, r.kind});
+    if (plain) {
+      r.attrs = Conv2dEpilogueAttrs{.conv = a, .relu = false};
+      r.op = &conv2d_epilogue_op;
+      r.in.resize(8);
+    }
+    r.in[7] = filters;
+  }
+  c.records.insert(c.records.begin() + static_cast<std::ptrdiff_t>(c.steady), transforms.begin(), transforms.end());
+  c.steady += transforms.size();
+  return 0;
 }
 
 // reshape copies, so that eager values never share bytes by surprise; in a plan both may be one, unless one changes.
@@ -71,6 +206,12 @@ size_t gradient_in_place(Capture& c) {
 }
 
 constexpr Rule rules[] = {
+    {"norm-relu", "a batch norm in training writes what the ReLU behind it would", norm_relu},
+    {"norm-relu-gradient", "the gradient of that norm reads the ReLU's result instead of a masked dy",
+     norm_relu_gradient},
+    {"convolution-epilogue", "norm in evaluation and ReLU are applied before a convolution stores",
+     convolution_epilogue},
+    {"filters-once", "filters that stay for several replays are transformed once", filters_once},
     {"reshape-in-place", "the result of reshape lies where its input lies", reshape_in_place},
     {"gradient-in-place", "a gradient is computed at its place in the flat buffer of all gradients", gradient_in_place},
 };

@@ -6,6 +6,7 @@ namespace querent {
 // clang-format off
 extern const Op add_op, sub_op, mul_op, div_op, bias_add_op, scale_op;
 extern const Op conv2d_op, conv2d_grad_input_op, conv2d_grad_weight_op;
+extern const Op conv2d_epilogue_op, winograd_filters_op;
 extern const Op conv_transpose2d_op;
 extern const Op pad_op, crop_op;
 extern const Op concat_op;
@@ -21,6 +22,7 @@ extern const Op relu_op, leaky_relu_op, sigmoid_op, tanh_op, exp_op, log_op, sof
 extern const Op relu_grad_op, leaky_relu_grad_op, sigmoid_grad_op, tanh_grad_op, exp_grad_op, log_grad_op,
     softplus_grad_op, square_grad_op, sqrt_grad_op;
 extern const Op softmax_op, log_softmax_op, softmax_grad_op, log_softmax_grad_op;
+extern const Op batch_norm_relu_op;
 extern const Op batch_norm_train_op, batch_norm_grad_op, batch_norm_eval_op, batch_norm_eval_grad_op;
 extern const Op update_running_stats_op;
 extern const Op instance_norm_op, instance_norm_grad_op;
@@ -36,6 +38,7 @@ extern const Op sgd_update_op, adam_update_op, accumulate_op;
 static const Op* const all_ops[] = {
     &add_op, &sub_op, &mul_op, &div_op, &bias_add_op, &scale_op,
     &conv2d_op, &conv2d_grad_input_op, &conv2d_grad_weight_op,
+    &conv2d_epilogue_op, &winograd_filters_op,
     &conv_transpose2d_op,
     &pad_op, &crop_op,
     &concat_op,
@@ -51,6 +54,7 @@ static const Op* const all_ops[] = {
     &relu_grad_op, &leaky_relu_grad_op, &sigmoid_grad_op, &tanh_grad_op, &exp_grad_op, &log_grad_op, &softplus_grad_op,
     &square_grad_op, &sqrt_grad_op,
     &softmax_op, &log_softmax_op, &softmax_grad_op, &log_softmax_grad_op,
+    &batch_norm_relu_op,
     &batch_norm_train_op, &batch_norm_grad_op, &batch_norm_eval_op, &batch_norm_eval_grad_op,
     &update_running_stats_op,
     &instance_norm_op, &instance_norm_grad_op,

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "tensor/backend.h"
 #include "tensor/capture.h"
+#include "tensor/cpu/conv_plan.h"
 #include "tensor/tape.h"
 
 namespace querent {
@@ -41,7 +43,10 @@ std::vector<Lifetime> lifetimes(const Capture& c) {
   for (const Value& v : c.results) touch(v, c.records.size());
   for (const Capture::Guard& g : c.guards) touch(g.value, g.record);
   std::vector<Lifetime> list;
-  for (const auto& [storage, life] : all) list.push_back(life);
+  for (auto& [storage, life] : all) {
+    if (life.first < c.steady && life.last >= c.steady) life.last = c.records.size();  // read again by each replay
+    list.push_back(life);
+  }
   return list;
 }
 
@@ -99,6 +104,38 @@ Device device_of(const Capture& c) {
   return Device::cpu();
 }
 
+// What depends on nothing but steady inputs and on tensors from outside that no op changes goes to the front.
+void steady_first(Capture& c, Inputs varying_inputs) {
+  querent::check(c.guards.empty(), "program: a step with steady inputs cannot check for finite values");
+  std::unordered_set<uint64_t> varying = c.mutated;
+  for (const Tensor& t : varying_inputs) {
+    if (t) varying.insert(t.storage()->id());
+  }
+  std::vector<CapturedRecord> front, back;
+  for (CapturedRecord& r : c.records) {
+    const bool varies = std::any_of(r.in.begin(), r.in.end(), [&](const Value& v) { return varying.contains(v.storage); });
+    if (varies)
+      for (const Value& v : r.out) varying.insert(v.storage);
+    (varies ? back : front).push_back(std::move(r));
+  }
+  c.steady = front.size();
+  c.records = std::move(front);
+  std::move(back.begin(), back.end(), std::back_inserter(c.records));
+}
+
+// Bytes of what the step made by hand and its records use.
+size_t constant_bytes(const Capture& c) {
+  std::map<uint64_t, size_t> constants;
+  for (const CapturedRecord& r : c.records) {
+    for (const Value& v : r.in) {
+      if (v.tensor && !c.is_made(v) && v.storage > c.first_storage) constants[v.storage] = v.tensor.storage()->bytes();
+    }
+  }
+  size_t bytes = 0;
+  for (const auto& [storage, size] : constants) bytes += size;
+  return bytes;
+}
+
 void check_finite(double value, const std::string& message) {
   if (!std::isfinite(value)) fail(message, value);
 }
@@ -107,7 +144,7 @@ void check_finite(double value, const std::string& message) {
 
 Value Capture::value_of(const Tensor& t) const {
   if (!t) return {};
-  internal_check(t.has_data(), "program: {} has no bytes while a step is captured", t);
+  internal_check(t.storage() != nullptr, "program: {} was released before the step was captured", t);
   const uint64_t storage = t.storage()->id();
   return {made.contains(storage) ? t.husk() : t, storage, t.byte_offset()};
 }
@@ -142,14 +179,16 @@ void Program::record(const Op& op, const Attrs& attrs, Inputs in, Inputs out, Ke
   c->records.push_back(std::move(r));
 }
 
-Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tensors& example) {
+bool Program::is_capturing() { return current_capture != nullptr; }
+
+Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tensors& example,
+                         std::optional<size_t> steady) {
   querent::check(!current_capture, "program: a step that is being captured cannot capture another");
   querent::check(!Tape::current(), "program: a step cannot be captured under a tape; the tape belongs inside the step");
   Program p;
   for (const Tensor& t : example) p.inputs_.push_back(t ? t.clone() : t);
   Capture c;
   c.first_storage = Tensor::empty({1}).storage()->id();
-  Tensors results;
   {
     const struct Reset {
       Capture* before = nullptr;
@@ -157,19 +196,18 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
     } reset;
     current_capture = &c;
     const HostAccess forbidden(false);
-    results = step(p.inputs_);
+    for (const Tensor& t : step(p.inputs_)) c.results.push_back(c.value_of(t));
   }
-  for (const Tensor& t : results) c.results.push_back(c.value_of(t));
   p.captured_ = c.records.size();
+  p.steady_inputs_ = steady;
+  if (steady) steady_first(c, Inputs(p.inputs_).subspan(*steady));
   for (const Rule& rule : program_rules()) rule.apply(c);
   const std::vector<Lifetime> values = lifetimes(c);
   for (const Lifetime& v : values) p.value_bytes_ += v.bytes;
+  p.constant_bytes_ = querent::constant_bytes(c);
   const Layout layout = best_layout(values);
-  Tensors first;  // the results of the step that was captured
-  for (const Tensor& t : results) first.push_back(t ? t.clone() : t);
-  results.clear();
-  release_free_memory();  // what the eager step used and the replays will not
-  p.arena_ = Storage::allocate_apart(layout.total, device_of(c));
+  const Device device = device_of(c);
+  p.arena_ = DryRun::active() ? Storage::promise(layout.total, device) : Storage::allocate_apart(layout.total, device);
   const auto bind = [&](const Value& v) {
     if (!v.tensor || !c.is_made(v)) return v.tensor;
     const Capture::Place place = c.resolve(v.storage, v.offset);
@@ -190,36 +228,54 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
   }
   step_of.push_back(p.steps_.size());
   for (const Capture::Guard& g : c.guards) p.guards_.push_back({step_of[g.record], bind(g.value), g.message});
-  for (size_t i = 0; i < c.results.size(); ++i) {
-    p.results_.push_back(bind(c.results[i]));
-    if (first[i]) p.results_[i].copy_from(first[i]);
-  }
-  if (const Device device = p.arena_->device(); device.kind == Device::Kind::cuda) {
+  for (const Value& v : c.results) p.results_.push_back(bind(v));
+  for (const Guard& g : p.guards_) p.ends_.push_back(g.step);
+  if (p.steady_inputs_) p.ends_.push_back(step_of[c.steady]);
+  p.ends_.push_back(p.steps_.size());
+  if (DryRun::active()) return p;
+  p.replay(0);  // kernel by kernel: a GPU's libraries choose their plans before anything is recorded
+  if (device.kind == Device::Kind::cuda) {
     std::vector<std::shared_ptr<void>> recordings;
-    for (size_t piece = 0; piece <= p.guards_.size(); ++piece)
+    for (size_t piece = 0; piece < p.ends_.size(); ++piece)
       recordings.push_back(backend(device).record([&] { p.run_piece(piece); }, device.index));
     p.recordings_ = std::move(recordings);
   }
   return p;
 }
 
-const Tensors& Program::operator()(const Tensors& inputs) {
+void Program::take(size_t first, const Tensors& inputs) {
   querent::check(!current_capture && !Tape::current(),
                  "program: a replay cannot be recorded; run the step eagerly for that");
-  querent::check(inputs.size() == inputs_.size(), "program: captured with {} inputs, got {}", inputs_.size(),
-                 inputs.size());
+  querent::check(first + inputs.size() == inputs_.size(), "program: captured with {} inputs, got {}",
+                 inputs_.size() - first, inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    querent::check(static_cast<bool>(inputs[i]) == static_cast<bool>(inputs_[i]),
-                   "program: input {} must be {}, as it was captured", i, inputs_[i] ? "given" : "none");
-    if (inputs[i]) inputs_[i].copy_from(inputs[i]);
+    const Tensor& mine = inputs_[first + i];
+    querent::check(static_cast<bool>(inputs[i]) == static_cast<bool>(mine),
+                   "program: input {} must be {}, as it was captured", first + i, mine ? "given" : "none");
+    if (mine) mine.copy_from(inputs[i]);
   }
+}
+
+const Tensors& Program::operator()(const Tensors& inputs) {
+  take(0, inputs);
+  return replay(0);
+}
+
+const Tensors& Program::again(const Tensors& varying) {
+  querent::check(steady_inputs_.has_value(), "program: captured without steady inputs; replay all of it");
+  take(*steady_inputs_, varying);
+  return replay(1);
+}
+
+const Tensors& Program::replay(size_t first_piece) {
   Ledger* const ledger = Ledger::current();
-  for (size_t piece = 0; piece <= guards_.size(); ++piece) {
+  for (size_t piece = first_piece; piece < ends_.size(); ++piece) {
     run_piece(piece);
     if (piece < guards_.size()) check_finite(guards_[piece].value.item(), guards_[piece].message);
   }
-  for (const Step& s : steps_) {
-    if (ledger) ledger->add({s.op, s.attrs, s.in, s.out, s.kind});
+  for (size_t i = first_of(first_piece); ledger && i < steps_.size(); ++i) {
+    const Step& s = steps_[i];
+    ledger->add({s.op, s.attrs, s.in, s.out, s.kind});
   }
   return results_;
 }
@@ -229,9 +285,14 @@ void Program::run_piece(size_t piece) {
     const int device = arena_->device().index;
     return backend(arena_->device()).launch(recordings_[piece].get(), device);
   }
-  const size_t end = piece < guards_.size() ? guards_[piece].step : steps_.size();
-  for (size_t i = piece ? guards_[piece - 1].step : 0; i < end; ++i)
+  for (size_t i = first_of(piece); i < ends_[piece]; ++i)
     steps_[i].kernel({steps_[i].in, steps_[i].out, steps_[i].attrs});
+}
+
+size_t Program::scratch_bytes() const {
+  size_t most = 0;
+  for (const Step& s : steps_) most = std::max(most, cpu::scratch_bytes(*s.op, {s.in, s.out, s.attrs}));
+  return most;
 }
 
 void Program::check() const {
@@ -259,12 +320,10 @@ Totals Program::totals() const {
 }
 
 void require_finite(const Tensor& value, std::string_view message) {
-  {
-    const HostAccess may(true);
-    check_finite(value.item(), std::string(message));
-  }
   if (Capture* const c = current_capture)
     c->guards.push_back({c->records.size(), c->value_of(value), std::string(message)});
+  else
+    check_finite(value.item(), std::string(message));
 }
 
 }  // namespace querent

@@ -1,5 +1,6 @@
-// Capture once, replay planned. A step that runs again and again on the same shapes is run once as it is; its records
-// are then replayed: no shapes to infer, no tape to keep, no memory to ask for, every value at its place in one arena.
+// Capture once, replay planned. A step that runs again and again on the same shapes is run once without computing; its
+// records are then replayed: no shapes to infer, no tape to keep, no memory to ask for, every value at its place in one
+// arena. The first replay is part of the capture, so a step needs no more memory the first time than any other time.
 //
 // On a GPU the replay is one graph launch (backend.h), or one between two require_finite().
 //
@@ -13,6 +14,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tensor/ledger.h"
@@ -22,22 +24,31 @@ namespace querent {
 
 class Program {
  public:
-  // Calls step(inputs) once on copies of `example`; an input may be "none". results() are those of this first step.
-  static Program capture(const std::function<Tensors(Inputs)>& step, const Tensors& example);
+  // Calls step(inputs) once on copies of `example`; an input may be "none". results() are those of `example`. With
+  // `steady`, that many of the first inputs keep their values for several replays, and so do the tensors from outside
+  // that no op changes; what depends on them alone is computed first and kept. In a DryRun nothing but the plan is made.
+  static Program capture(const std::function<Tensors(Inputs)>& step, const Tensors& example,
+                         std::optional<size_t> steady = {});
   // One replay on the bytes of `inputs`, shapes as in the example. The results are overwritten by the next call.
   const Tensors& operator()(const Tensors& inputs);
+  // The same for other values of the inputs behind the steady ones: only what depends on them is computed again.
+  const Tensors& again(const Tensors& varying);
   const Tensors& results() const { return results_; }
 
   size_t size() const { return steps_.size(); }  // records that are replayed
   size_t captured() const { return captured_; }  // records of the eager step: fusion and in-place rules drop some
+  size_t steady() const { return steady_inputs_ ? ends_[0] : 0; }  // records that again() leaves out
   size_t arena_bytes() const { return arena_ ? arena_->bytes() : 0; }
+  size_t constant_bytes() const { return constant_bytes_; }  // of tensors that the step made outside of any op
   size_t value_bytes() const { return value_bytes_; }  // all values of the step, were none to share its place
+  size_t scratch_bytes() const;                        // at most, of kernels while they run
   void check() const;                                  // infers every record anew; an internal Error when one disagrees
   std::string listing() const;                         // one line per record
   Totals totals() const;
 
   // For run(): adds a record to the capture under way in this thread, if there is one.
   static void record(const Op& op, const Attrs& attrs, Inputs in, Inputs out, KernelKind kind);
+  static bool is_capturing();  // in this thread: ops record and do not compute
 
  private:
   friend void require_finite(const Tensor&, std::string_view);
@@ -53,14 +64,18 @@ class Program {
     Tensor value;
     std::string message;
   };
-  void run_piece(size_t piece);  // the steps between two guards
-
+  void take(size_t first, const Tensors& inputs);
+  const Tensors& replay(size_t first_piece);
+  void run_piece(size_t piece);
+  size_t first_of(size_t piece) const { return piece ? ends_[piece - 1] : 0; }
   std::vector<Step> steps_;
   std::vector<Guard> guards_;  // by step
   Tensors inputs_, results_;
   std::shared_ptr<Storage> arena_;
-  std::vector<std::shared_ptr<void>> recordings_;  // on a GPU: the steps up to each guard, then the rest
-  size_t captured_ = 0, value_bytes_ = 0;
+  std::vector<size_t> ends_;  // of the pieces that run without a look at the host in between: the step after the last
+  std::vector<std::shared_ptr<void>> recordings_;  // on a GPU: the pieces
+  size_t captured_ = 0, value_bytes_ = 0, constant_bytes_ = 0;
+  std::optional<size_t> steady_inputs_;
 };
 
 // Throws an Error with `message` ("{}" is the value) unless the one-element tensor is finite; a replay checks at the

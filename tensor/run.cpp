@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 
 #include "tensor/ledger.h"
 #include "tensor/program.h"
@@ -55,13 +56,18 @@ Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
   // 2. Allocate.
   Tensors out;
   out.reserve(specs.size());
-  for (const TensorSpec& s : specs) out.push_back(Tensor::empty(s.shape, s.dtype, device));
+  const bool captured = Program::is_capturing();  // then the first replay computes
+  {
+    std::optional<DryRun> no_bytes;
+    if (captured) no_bytes.emplace();
+    for (const TensorSpec& s : specs) out.push_back(Tensor::empty(s.shape, s.dtype, device));
+  }
   // 3. Choose a kernel.
   const KernelKind kind = choose_kernel(op, in, out, device);
   // 4. Compute.
-  if (kind != KernelKind::none) kernel_of(op, kind)({in, out, attrs});
+  if (kind != KernelKind::none && !captured) kernel_of(op, kind)({in, out, attrs});
   // 5. Record.
-  if (Ledger* ledger = Ledger::current()) ledger->add({&op, attrs, in, out, kind});
+  if (Ledger* ledger = Ledger::current(); ledger && !captured) ledger->add({&op, attrs, in, out, kind});
   Program::record(op, attrs, in, out, kind);
   if (Tape* tape = Tape::current()) tape->add({&op, attrs, std::move(in), out, kind});
   return out;

@@ -115,10 +115,21 @@ bool guards_are_whole(const std::byte* block, size_t bytes, size_t capacity, Dev
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) { return make(bytes, device, false); }
 std::shared_ptr<Storage> Storage::allocate_apart(size_t bytes, Device device) { return make(bytes, device, true); }
 
-std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart) {
-  static std::atomic<uint64_t> count{0};
+std::shared_ptr<Storage> Storage::promise(size_t bytes, Device device) {
   std::shared_ptr<Storage> s(new Storage);
-  s->id_ = ++count;
+  s->id_ = next_id();
+  s->bytes_ = bytes;
+  s->device_ = device;
+  return s;
+}
+uint64_t Storage::next_id() {
+  static std::atomic<uint64_t> count{0};
+  return ++count;
+}
+
+std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart) {
+  std::shared_ptr<Storage> s(new Storage);
+  s->id_ = next_id();
   s->bytes_ = bytes;
   s->device_ = device;
   s->guarded_ = memory_debug;

@@ -14,6 +14,8 @@ class Storage {
   static std::shared_ptr<Storage> allocate(size_t bytes, Device device);
   // Not from the pool and not left to it: goes back to the system when freed. For the arena of a Program.
   static std::shared_ptr<Storage> allocate_apart(size_t bytes, Device device);
+  // A number and a size, but no bytes: data() is null. What a dry run and the planning of a Program work with.
+  static std::shared_ptr<Storage> promise(size_t bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -26,6 +28,7 @@ class Storage {
  private:
   Storage() = default;
   static std::shared_ptr<Storage> make(size_t bytes, Device device, bool apart);
+  static uint64_t next_id();
   std::byte* data_ = nullptr;
   size_t bytes_ = 0, capacity_ = 0;
   uint64_t id_ = 0;

@@ -57,7 +57,7 @@ Tensor Tensor::make(Shape shape, DType dtype, Device device) {
 }
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   Tensor t = make(shape, dtype, device);
-  if (!dry_run) t.body_->storage = Storage::allocate(t.bytes(), device);
+  t.body_->storage = dry_run ? Storage::promise(t.bytes(), device) : Storage::allocate(t.bytes(), device);
   return t;
 }
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {

@@ -34,7 +34,7 @@ class Tensor {
   DType dtype() const { return body_->dtype; }
   Device device() const { return body_->device; }
   size_t bytes() const { return static_cast<size_t>(numel()) * dtype_size(dtype()); }
-  bool has_data() const { return body_ && body_->storage; }  // false for a husk and inside a DryRun
+  bool has_data() const { return body_ && body_->storage && body_->storage->data(); }  // not a husk, nor of a DryRun
 
   void* raw() const;  // the bytes; an internal Error when there are none
   template <class T>
@@ -103,7 +103,8 @@ class HostAccess {
   bool before_;
 };
 
-// While one lives, tensors of this thread get no bytes and ops compute nothing: shapes, costs and records only.
+// While one lives, tensors of this thread get a promise instead of bytes and ops compute nothing: shapes, costs and
+// records only.
 class DryRun {
  public:
   DryRun();

@@ -131,6 +131,18 @@ void check_same(const fs::path& a, const fs::path& b) {
 }  // namespace
 
 TEST_SUITE("cli_test") {
+  TEST_CASE("a batch that does not fit is refused before the run, and auto takes one that fits") {
+    const Sandbox s("batch");
+    CHECK(s.run("train " + tiny("seg") + "--batch 1000000 --out a") == 2);
+    CHECK(s.err().find("train: a batch of 1000000 at 32 pixels needs ") != std::string::npos);
+    CHECK(s.err().find(" would fit") != std::string::npos);
+    CHECK(!fs::exists(s.root / "a"));
+    CHECK(s.run("train " + tiny("seg") + "--batch -3 --out a") == 2);
+    CHECK(s.err().find("--batch must be at least 1, or auto, got -3") != std::string::npos);
+    CHECK(s.run("train " + tiny("seg") + "--batch auto --steps 1 --out a") == 0);
+    CHECK(s.out().find("1 steps of 32") != std::string::npos);  // half a machine holds more than 32 such images
+  }
+
   TEST_CASE("every verb teaches with --help") {
     const Sandbox s("help");
     CHECK(s.run("") == 0);

@@ -3,8 +3,8 @@
 //   Var(y) ~ (1/T) sum_t y_t^2 - ((1/T) sum_t y_t)^2  +  (1/T) sum_t s_t^2        models/bayes.h
 //
 // of the probability y of T MC-dropout passes. Classification: y of the positive class (two classes: the second; more:
-// the one with the highest mean). Segmentation: the mean over all pixels. With a variance head, the few draws of logit
-// noise per pass add about a seventh of the aleatoric part to the epistemic part.
+// the one with the highest mean). Segmentation: the mean over all pixels. With a variance head all
+// passes see the same draws of logit noise, so that their scatter does not count as epistemic.
 #pragma once
 #include <cstdint>
 #include <span>

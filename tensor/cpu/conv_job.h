@@ -16,6 +16,14 @@ namespace querent::cpu {
 // not asked of the system again and again.
 inline Tensor scratch(int64_t floats) { return Tensor::empty({floats}, DType::f32); }
 
+// What is done to each output before it is stored: (y - shift[o]) factor[o] + offset[o] unless these are null, then 0 for
+// what is negative if `relu`.
+struct Epilogue {
+  const float *shift = nullptr, *factor = nullptr, *offset = nullptr;  // [out]
+  bool relu = false;
+  bool any() const { return factor != nullptr || relu; }
+};
+
 struct Tap {
   int64_t row, col;
   int64_t weight;  // offset of this tap's weights in w
@@ -36,6 +44,7 @@ struct ConvJob {
   int64_t w_out, w_in;
   std::vector<Tap> taps;
   const float* bias = nullptr;  // [out]
+  Epilogue epilogue = {};       // one group, steps of 1
 };
 // Every output element is written by one thread, adding taps and channels in the same order whatever the thread count.
 void run_conv(const ConvJob& job);

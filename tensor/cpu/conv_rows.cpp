@@ -15,7 +15,7 @@
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
-#include "tensor/cpu/conv_job.h"
+#include "tensor/cpu/epilogue-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace querent::cpu::HWY_NAMESPACE {
@@ -150,6 +150,24 @@ TileChoice choose_tile(int64_t cols) {
   return best;
 }
 
+// The epilogue on `pixels` x `channels` values, which are still in the cache; channels are those of the job from `first` on.
+void finish_values(const Epilogue& e, int64_t first, float* y, int64_t y_step, int64_t pixels, int64_t channels) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t c = 0; c < channels; c += lanes) {
+    const int64_t left = std::min(channels - c, lanes);
+    const Finish finish(e, first + c, left);
+    const auto some = hn::FirstN(d, static_cast<size_t>(left));
+    for (int64_t r = 0; r < pixels; ++r) {
+      float* const at = y + r * y_step + c;
+      if (left == lanes)
+        hn::StoreU(finish(hn::LoadU(d, at)), d, at);
+      else
+        hn::BlendedStore(finish(hn::MaskedLoad(some, d, at)), some, d, at);
+    }
+  }
+}
+
 // Weights as [panel of channels][tap][c][width] and biases as [panel][width], aligned to vectors, zero beyond the end.
 template <int NV>
 struct Packed {
@@ -223,6 +241,8 @@ void run_rows(const ConvJob& j) {
               choice.run(j, l, rows, col, packed.weights + p * packed.panel_size, packed.bias + p * width,
                          y + col * j.step_w * j.y_channels, j.step_w * j.y_channels, j.cols - col, std::min(width, j.out - p * width));
             }
+            if (j.epilogue.any())
+              finish_values(j.epilogue, p * width, y, j.y_channels, j.cols, std::min(width, j.out - p * width));
           }
         }
       }
@@ -267,6 +287,8 @@ void run_gathered(const ConvJob& j) {
           tile<largest_tile, NV>(j, l, patches + (k - first) * tile_size, 0,
                                  packed.weights + p * packed.panel_size, packed.bias + p * width, out, width,
                                  largest_tile, width);
+          if (j.epilogue.any())
+            finish_values(j.epilogue, p * width, out, width, largest_tile, std::min(width, j.out - p * width));
           for (int64_t r = 0; r < std::min(largest_tile, pixels - k * largest_tile); ++r) {
             const int64_t at = k * largest_tile + r, col = at % j.cols, row = at / j.cols % j.rows;
             const int64_t n = at / j.cols / j.rows;

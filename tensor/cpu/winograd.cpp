@@ -16,7 +16,8 @@
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
-#include "tensor/cpu/conv_job.h"
+#include "tensor/cpu/conv_plan.h"
+#include "tensor/cpu/epilogue-inl.h"
 #include "tensor/cpu/winograd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -47,6 +48,13 @@ struct Points;
 template <>
 struct Points<2> {
   static constexpr float G[4][3] = {{1, 0, 0}, {0.5f, 0.5f, 0.5f}, {0.5f, -0.5f, 0.5f}, {0, 0, 1}};
+  HWY_INLINE static void weights(const V* g, V* o) {  // G g
+    const V half = set(0.5f), a = hn::Mul(half, hn::Add(g[0], g[2])), b = hn::Mul(half, g[1]);
+    o[0] = g[0];
+    o[1] = hn::Add(a, b);
+    o[2] = hn::Sub(a, b);
+    o[3] = g[2];
+  }
   HWY_INLINE static void input(const V* d, V* o) {  // B' d
     o[0] = hn::Sub(d[0], d[2]);
     o[1] = hn::Add(d[1], d[2]);
@@ -72,6 +80,16 @@ struct Points<4> {
                                     {1.f / 24, 1.f / 12, 1.f / 6},
                                     {1.f / 24, -1.f / 12, 1.f / 6},
                                     {0, 0, 1}};
+  HWY_INLINE static void weights(const V* g, V* o) {
+    const V a = hn::Mul(set(-1.f / 6), hn::Add(g[0], g[2])), b = hn::Mul(set(1.f / 6), g[1]);
+    const V c = hn::MulAdd(set(1.f / 6), g[2], hn::Mul(set(1.f / 24), g[0])), d = hn::Mul(set(1.f / 12), g[1]);
+    o[0] = hn::Mul(set(1.f / 4), g[0]);
+    o[1] = hn::Sub(a, b);
+    o[2] = hn::Add(a, b);
+    o[3] = hn::Add(c, d);
+    o[4] = hn::Sub(c, d);
+    o[5] = g[2];
+  }
   HWY_INLINE static void input(const V* d, V* o) {
     const V two = set(2), four = set(4), five = set(5);
     o[0] = hn::MulAdd(four, d[0], hn::NegMulAdd(five, d[2], d[4]));
@@ -165,25 +183,29 @@ template <int M>
 void transform_input(const float* image, int64_t h, int64_t w, int64_t channels, int64_t row, int64_t col, float* to,
                      int64_t xi_step, int64_t padded) {
   constexpr int T = M + 2;
-  const bool inside = row >= 0 && col >= 0 && row + T <= h && col + T <= w;
-  for (int64_t c = 0; c < padded; c += lanes()) {
-    const int64_t left = channels - c;
-    V half[T][T];
-    for (int i = 0; i < T; ++i) {
-      V d[T];
-      for (int j = 0; j < T; ++j) {
-        const int64_t y = row + i, x = col + j;
-        const bool there = left > 0 && (inside || (y >= 0 && y < h && x >= 0 && x < w));
-        d[j] = there ? load_some(image + (y * w + x) * channels + c, left) : hn::Zero(D());
+  const auto run = [&](auto load) HWY_ATTR {
+    for (int64_t c = 0; c < padded; c += lanes()) {
+      V half[T][T];
+      for (int i = 0; i < T; ++i) {
+        V d[T];
+        for (int j = 0; j < T; ++j) d[j] = load(row + i, col + j, c);
+        Points<M>::input(d, half[i]);
       }
-      Points<M>::input(d, half[i]);
+      for (int j = 0; j < T; ++j) {
+        V d[T], o[T];
+        for (int i = 0; i < T; ++i) d[i] = half[i][j];
+        Points<M>::input(d, o);
+        for (int i = 0; i < T; ++i) hn::StoreU(o[i], D(), to + (i * T + j) * xi_step + c);
+      }
     }
-    for (int j = 0; j < T; ++j) {
-      V d[T], o[T];
-      for (int i = 0; i < T; ++i) d[i] = half[i][j];
-      Points<M>::input(d, o);
-      for (int i = 0; i < T; ++i) hn::StoreU(o[i], D(), to + (i * T + j) * xi_step + c);
-    }
+  };
+  if (row >= 0 && col >= 0 && row + T <= h && col + T <= w && channels == padded) {
+    run([&](int64_t y, int64_t x, int64_t c) HWY_ATTR { return hn::LoadU(D(), image + (y * w + x) * channels + c); });
+  } else {
+    run([&](int64_t y, int64_t x, int64_t c) HWY_ATTR {
+      const bool there = c < channels && y >= 0 && y < h && x >= 0 && x < w;
+      return there ? load_some(image + (y * w + x) * channels + c, channels - c) : hn::Zero(D());
+    });
   }
 }
 
@@ -212,7 +234,7 @@ void transform_gradient(const float* image, int64_t rows, int64_t cols, int64_t 
   }
 }
 
-// Transforms products from[xi*xi_step + o] into the M x M outputs at (row, col), and adds the bias.
+// Transforms products from[xi*xi_step + o] into the M x M outputs at (row, col): adds the bias, does what follows.
 template <int M>
 void transform_output(const float* from, int64_t xi_step, const WinogradJob& j, float* image, int64_t row, int64_t col) {
   constexpr int T = M + 2;
@@ -226,41 +248,79 @@ void transform_output(const float* from, int64_t xi_step, const WinogradJob& j, 
       for (int i = 0; i < M; ++i) half[i][x] = o[i];
     }
     const V bias = j.bias ? load_some(j.bias + c, left) : hn::Zero(D());
+    const Finish finish(j.epilogue, c, left);
     for (int i = 0; i < M && row + i < j.rows; ++i) {
       V o[M];
       Points<M>::output(half[i], o);
       for (int x = 0; x < M && col + x < j.cols; ++x)
-        store_some(hn::Add(o[x], bias), image + ((row + i) * j.cols + col + x) * j.out + c, left);
+        store_some(finish(hn::Add(o[x], bias)), image + ((row + i) * j.cols + col + x) * j.out + c, left);
     }
   }
 }
 
-// G g G' of all pairs of channels as to[xi][panel of outputs][in][width], zero beyond the last output.
+// to[c*lanes + o] = the weight of one tap from input c < `in` to output o < `out`; nothing is written for other o. Where
+// inputs are neighbours in memory, squares of 4 x 4 are turned in registers.
+void gather_taps(const WinogradJob& j, const float* from, int64_t in, int64_t out, float* to) {
+  if (j.w_out == 1) {
+    for (int64_t c = 0; c < in; ++c) store_some(load_some(from + c * j.w_in, out), to + c * lanes(), out);
+    return;
+  }
+  int64_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if (j.w_in == 1 && out % 4 == 0) {
+    const hn::FixedTag<float, 4> d;
+    const hn::Repartition<double, decltype(d)> pairs;
+    for (; c + 4 <= in; c += 4) {
+      for (int64_t o = 0; o < out; o += 4) {
+        const float* corner = from + o * j.w_out + c;
+        const auto r0 = hn::LoadU(d, corner), r1 = hn::LoadU(d, corner + j.w_out), r2 = hn::LoadU(d, corner + 2 * j.w_out),
+                   r3 = hn::LoadU(d, corner + 3 * j.w_out);
+        const auto a = hn::BitCast(pairs, hn::InterleaveLower(d, r0, r1)), b = hn::BitCast(pairs, hn::InterleaveLower(d, r2, r3)),
+                   e = hn::BitCast(pairs, hn::InterleaveUpper(d, r0, r1)), f = hn::BitCast(pairs, hn::InterleaveUpper(d, r2, r3));
+        float* const at = to + c * lanes() + o;
+        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, a, b)), d, at);
+        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, a, b)), d, at + lanes());
+        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, e, f)), d, at + 2 * lanes());
+        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, e, f)), d, at + 3 * lanes());
+      }
+    }
+  }
+#endif
+  for (; c < in; ++c)
+    for (int64_t o = 0; o < out; ++o) to[c * lanes() + o] = from[o * j.w_out + c * j.w_in];
+}
+
+// G g G' of all pairs of channels as to[xi][panel of outputs][in][filter_panel], zero beyond the last output.
 template <int M>
-void transform_weights(const WinogradJob& j, int64_t width, int64_t panels, float* to) {
+void transform_weights(const WinogradJob& j, float* to) {
   constexpr int T = M + 2;
-  const auto& G = Points<M>::G;
+  constexpr int64_t width = filter_panel;
+  const int64_t panels = (j.out + width - 1) / width;
+  constexpr int64_t some = 16;  // input channels at a time
 #pragma omp parallel for collapse(2) schedule(static)
   for (int64_t p = 0; p < panels; ++p) {
-    for (int64_t c = 0; c < j.in; ++c) {
+    for (int64_t c0 = 0; c0 < j.in; c0 += some) {
       for (int64_t o = 0; o < width; o += lanes()) {
-        const int64_t left = std::min(j.out - p * width - o, lanes());
-        HWY_ALIGN float taps[9 * hn::MaxLanes(D())] = {};
-        V g[9];
-        for (int t = 0; t < 9; ++t) {
-          const float* from = j.weights + (p * width + o) * j.w_out + c * j.w_in + t * j.w_tap;
-          for (int64_t i = 0; i < left; ++i) taps[t * lanes() + i] = from[i * j.w_out];
-          g[t] = hn::Load(D(), taps + t * lanes());
-        }
-        V half[T][3];
-        for (int i = 0; i < T; ++i)
-          for (int x = 0; x < 3; ++x)
-            half[i][x] = hn::MulAdd(set(G[i][2]), g[6 + x], hn::MulAdd(set(G[i][1]), g[3 + x], hn::Mul(set(G[i][0]), g[x])));
-        for (int i = 0; i < T; ++i)
-          for (int x = 0; x < T; ++x) {
-            const V u = hn::MulAdd(set(G[x][2]), half[i][2], hn::MulAdd(set(G[x][1]), half[i][1], hn::Mul(set(G[x][0]), half[i][0])));
-            hn::StoreU(u, D(), to + (((i * T + x) * panels + p) * j.in + c) * width + o);
+        const int64_t in = std::min(some, j.in - c0), out = std::clamp<int64_t>(j.out - p * width - o, 0, lanes());
+        HWY_ALIGN float taps[9 * some * hn::MaxLanes(D())];
+        if (out < lanes()) std::fill_n(taps, 9 * some * lanes(), 0.0f);
+        for (int t = 0; t < 9; ++t)
+          gather_taps(j, j.weights + (p * width + o) * j.w_out + c0 * j.w_in + t * j.w_tap, in, out, taps + t * some * lanes());
+        for (int64_t c = 0; c < in; ++c) {
+          V half[3][T];  // [column][row]
+          for (int x = 0; x < 3; ++x) {
+            V g[3];
+            for (int i = 0; i < 3; ++i) g[i] = hn::Load(D(), taps + ((3 * i + x) * some + c) * lanes());
+            Points<M>::weights(g, half[x]);
           }
+          for (int i = 0; i < T; ++i) {
+            const V g[3] = {half[0][i], half[1][i], half[2][i]};
+            V u[T];
+            Points<M>::weights(g, u);
+            for (int x = 0; x < T; ++x)
+              hn::StoreU(u[x], D(), to + (((i * T + x) * panels + p) * j.in + c0 + c) * width + o);
+          }
+        }
       }
     }
   }
@@ -276,9 +336,13 @@ void forward(const WinogradJob& j) {
   const int64_t fit = (int64_t{1} << 20) / (X * (in + out) * 4) / largest_rows;
   const int64_t block = std::clamp<int64_t>(fit, 2, 16) * largest_rows;
   const int64_t blocks = (grid.count + block - 1) / block;
-  const Tensor weights = scratch(X * panels * j.in * width);
-  float* const u = weights.data<float>();
-  transform_weights<M>(j, width, panels, u);
+  const int64_t filter_panels = (j.out + filter_panel - 1) / filter_panel;
+  const Tensor weights = j.filters ? Tensor{} : scratch(X * filter_panels * j.in * filter_panel);
+  if (weights) transform_weights<M>(j, weights.data<float>());
+  const float* const u = j.filters ? j.filters : weights.data<float>();
+  const auto filters_of = [&](int64_t xi, int64_t p) {  // `width` divides a panel of filters
+    return u + (xi * filter_panels + p * width / filter_panel) * j.in * filter_panel + p * width % filter_panel;
+  };
 #pragma omp parallel
   {
     const Tensor memory = scratch(X * block * (in + out));
@@ -293,7 +357,7 @@ void forward(const WinogradJob& j) {
       }
       for (int64_t xi = 0; xi < X; ++xi)
         for (int64_t p = 0; p < panels; ++p)
-          product<NV>({v + xi * block * in, in, 1, u + (xi * panels + p) * j.in * width, width,
+          product<NV>({v + xi * block * in, in, 1, filters_of(xi, p), filter_panel,
                        m + xi * block * out + p * width, out, j.in, false},
                       count);
       for (int64_t t = 0; t < count; ++t) {
@@ -356,6 +420,8 @@ void weight_gradient(const WinogradWeightJob& j) {
   }
 }
 
+void Filters2(const WinogradJob& j, float* to) { transform_weights<2>(j, to); }
+void Filters4(const WinogradJob& j, float* to) { transform_weights<4>(j, to); }
 void Winograd2(const WinogradJob& j) { j.out <= lanes() ? forward<2, 1>(j) : forward<2, 2>(j); }
 void Winograd4(const WinogradJob& j) { j.out <= lanes() ? forward<4, 1>(j) : forward<4, 2>(j); }
 void WinogradWeight2(const WinogradWeightJob& j) { j.in <= lanes() ? weight_gradient<2, 1>(j) : weight_gradient<2, 2>(j); }
@@ -366,10 +432,18 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace querent::cpu {
+HWY_EXPORT(Filters2);
+HWY_EXPORT(Filters4);
 HWY_EXPORT(Winograd2);
 HWY_EXPORT(Winograd4);
 HWY_EXPORT(WinogradWeight2);
 HWY_EXPORT(WinogradWeight4);
+void transform_filters(int m, const WinogradJob& job, float* to) {
+  if (m == 2)
+    HWY_DYNAMIC_DISPATCH(Filters2)(job, to);
+  else
+    HWY_DYNAMIC_DISPATCH(Filters4)(job, to);
+}
 void run_winograd(int m, const WinogradJob& job) {
   if (m == 2)
     HWY_DYNAMIC_DISPATCH(Winograd2)(job);

@@ -3,6 +3,8 @@
 //   batch_norm_train: y[*,c] = gamma[c] h[*,c] + beta[c],  h[*,c] = (x[*,c] - m[c]) / sqrt(v[c] + eps)
 //   batch_norm_eval:  the same with given m and v (running statistics): no gradient flows to them
 //   batch_norm_grad:  dbeta = sum dy, dgamma = sum dy h, dx = gamma / sqrt(v+eps) (dy - dbeta/M - h dgamma/M)
+//   batch_norm_relu:  relu of batch_norm_train; in its gradient dy counts only where y > 0. Programs put it in the place
+//                     of the two (fuse.cpp), with the same bits; no network runs it eagerly
 // x, y [*,C]   gamma, beta, m, v [C]
 // Updating the running statistics is an op of its own (running_stats.cpp), so that a forward pass changes no state.
 #include <cmath>
@@ -62,21 +64,37 @@ void ref_train(const Call& c) {
 }
 Tensors grad_train(const GradCall& g) {
   if (!g.dy[0]) return Tensors(3);  // the statistics are outputs for the running averages; nothing flows through them
-  return run(batch_norm_grad_op, {g.in[0], g.in[1], g.dy[0], g.out[1], g.out[2]}, g.attrs);
+  return run(batch_norm_grad_op, {g.in[0], g.in[1], g.dy[0], g.out[1], g.out[2], {}}, g.attrs);
 }
 
-// ---- batch_norm_grad (x, gamma, dy, mean, var) -> dx, dgamma, dbeta, and batch_norm_eval_grad with the same
-// arguments: there mean and var do not depend on x, so the two sums do not enter dx.
+// ---- batch_norm_relu (x, gamma, beta) -> y, mean, var
+
+void ref_relu(const Call& c) {
+  ref_train(c);
+  visit_float(c.out[0].dtype(), [&]<class T>() {
+    T* y = c.out[0].data<T>();
+    for (int64_t i = 0; i < c.out[0].numel(); ++i) y[i] = y[i] < 0 ? T(0) : y[i];
+  });
+}
+Tensors grad_relu(const GradCall& g) {
+  if (!g.dy[0]) return Tensors(3);
+  return run(batch_norm_grad_op, {g.in[0], g.in[1], g.dy[0], g.out[1], g.out[2], g.out[0]}, g.attrs);
+}
+
+// ---- batch_norm_grad (x, gamma, dy, mean, var, y or none) -> dx, dgamma, dbeta, and batch_norm_eval_grad with the same
+// arguments but y: there mean and var do not depend on x, so the two sums do not enter dx.
 
 std::vector<TensorSpec> infer_grad(Inputs in, const Attrs& attrs) {
   check_x(in, attrs, {{1, "gamma"}, {3, "mean"}, {4, "var"}});
   check_same_shape("batch_norm", "dy", in[2], "x", in[0]);
+  if (in.size() > 5 && in[5]) check_same_shape("batch_norm", "y", in[5], "x", in[0]);
   const DType t = in[0].dtype();
   return {{in[0].shape(), t}, {{in[0].dim(-1)}, t}, {{in[0].dim(-1)}, t}};
 }
 Cost cost_grad(Inputs in, const Attrs&) {
   const double n = static_cast<double>(in[0].numel()), c = static_cast<double>(in[0].dim(-1));
-  return {10 * n + 6 * c, (3 * n + 5 * c) * dtype_size(in[0].dtype())};
+  const double masked = in.size() > 5 && in[5] ? n : 0;
+  return {10 * n + 6 * c + masked, (3 * n + 5 * c + masked) * dtype_size(in[0].dtype())};
 }
 template <bool batch_statistics>
 void ref_grad(const Call& c) {
@@ -85,13 +103,15 @@ void ref_grad(const Call& c) {
   visit_float(c.out[0].dtype(), [&]<class T>() {
     const T *x = c.in[0].data<T>(), *gamma = c.in[1].data<T>(), *dy = c.in[2].data<T>();
     const T *mean = c.in[3].data<T>(), *var = c.in[4].data<T>();
+    const T* y = c.in.size() > 5 && c.in[5] ? c.in[5].data<T>() : nullptr;
+    const auto dy_at = [&](int64_t i) { return y && !(y[i] > 0) ? 0.0 : static_cast<double>(dy[i]); };
     T *dx = c.out[0].data<T>(), *dgamma = c.out[1].data<T>(), *dbeta = c.out[2].data<T>();
     for (int64_t k = 0; k < channels; ++k) {
       const double m = static_cast<double>(mean[k]), scale = 1 / std::sqrt(static_cast<double>(var[k]) + eps);
       double sum_dy = 0, sum_dy_h = 0;
       for (int64_t i = k; i < rows * channels; i += channels) {
-        sum_dy += static_cast<double>(dy[i]);
-        sum_dy_h += static_cast<double>(dy[i]) * (static_cast<double>(x[i]) - m) * scale;
+        sum_dy += dy_at(i);
+        sum_dy_h += dy_at(i) * (static_cast<double>(x[i]) - m) * scale;
       }
       dgamma[k] = static_cast<T>(sum_dy_h);
       dbeta[k] = static_cast<T>(sum_dy);
@@ -100,7 +120,7 @@ void ref_grad(const Call& c) {
         const double h = (static_cast<double>(x[i]) - m) * scale;
         const double through_statistics = batch_statistics ? (sum_dy + h * sum_dy_h) / count : 0;
         dx[i] =
-            static_cast<T>(static_cast<double>(gamma[k]) * scale * (static_cast<double>(dy[i]) - through_statistics));
+            static_cast<T>(static_cast<double>(gamma[k]) * scale * (dy_at(i) - through_statistics));
       }
     }
   });
@@ -153,15 +173,27 @@ std::vector<Case> cases_train() {
       {"eps", {{{3, 7}}, {{7}}, {{7}}}, NormAttrs{.eps = 0}, "eps must be positive"},
   };
 }
+// With a y for batch_norm_grad, whose last input it is.
+template <bool batch_statistics>
 std::vector<Case> cases_grad() {
   const auto var = [](int64_t c) { return Sample{{c}, Sample::uniform, 1.0, 0.5}; };
-  return {
+  std::vector<Case> all = {
       {"image", {{{2, 3, 5, 7}}, {{7}}, {{2, 3, 5, 7}}, {{7}}, var(7)}, NormAttrs{}},
       {"rows", {{{5, 3}}, {{3}}, {{5, 3}}, {{3}}, var(3)}, NormAttrs{}},
       {"many channels", {{{2, 3, 3, 67}}, {{67}}, {{2, 3, 3, 67}}, {{67}}, var(67)}, NormAttrs{.eps = 0.01}},
       {"dy", {{{5, 3}}, {{3}}, {{3, 5}}, {{3}}, var(3)}, NormAttrs{}, "dy must have the shape of x"},
       {"var", {{{5, 3}}, {{3}}, {{5, 3}}, {{3}}, var(4)}, NormAttrs{}, "var must be [C] with C=3"},
   };
+  if (!batch_statistics) return all;
+  for (Case& c : all) c.in.push_back({{}, Sample::none});
+  const std::vector<Case> without = all;
+  for (Case c : without) {
+    if (!c.throws.empty()) continue;
+    c.name += ", relu", c.in[5] = {c.in[0].shape};
+    all.push_back(c);
+  }
+  all.push_back({"y", {{{5, 3}}, {{3}}, {{5, 3}}, {{3}}, var(3), {{3, 5}}}, NormAttrs{}, "y must have the shape of x"});
+  return all;
 }
 std::vector<Case> cases_eval() {
   const auto var = [](int64_t c) { return Sample{{c}, Sample::uniform, 1.0, 0.5}; };
@@ -186,17 +218,33 @@ extern constinit const Op batch_norm_train_op{
     .keep = {"x", "gamma", "mean", "var"},
     .kernel = {.ref = ref_train, .cpu = cpu::batch_norm_train, .cuda = cuda::batch_norm_train},
     .cases = cases_train};
+extern constinit const Op batch_norm_relu_op{
+    .name = "batch_norm_relu",
+    .formula = "y[*,c] = max(0, gamma[c] (x[*,c] - mean[c]) / sqrt(var[c] + eps) + beta[c])",
+    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]"}, {"beta", "[C]"}},
+    .outputs = {{"y", "[*,C]"}, {"mean", "[C]"}, {"var", "[C]"}},
+    .infer = infer_train,
+    .cost = cost_train,
+    .grad = grad_relu,
+    .keep = {"x", "gamma", "mean", "var", "y"},
+    .kernel = {.ref = ref_relu, .cpu = cpu::batch_norm_relu, .cuda = nullptr},
+    .cases = cases_train};
 extern constinit const Op batch_norm_grad_op{
     .name = "batch_norm_grad",
     .formula = "dx = gamma/sqrt(var+eps) (dy - sum(dy)/M - h sum(dy h)/M)",
-    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]"}, {"dy", "[*,C]"}, {"mean", "[C]"}, {"var", "[C]"}},
+    .inputs = {{"x", "[*,C]"},
+               {"gamma", "[C]"},
+               {"dy", "[*,C]"},
+               {"mean", "[C]"},
+               {"var", "[C]"},
+               {"y", "[*,C]", Arg::optional}},
     .outputs = {{"dx", "[*,C]"}, {"dgamma", "[C]"}, {"dbeta", "[C]"}},
     .infer = infer_grad,
     .cost = cost_grad,
     .grad = no_gradient,
     .keep = {},
     .kernel = {.ref = ref_grad<true>, .cpu = cpu::batch_norm_grad, .cuda = cuda::batch_norm_grad},
-    .cases = cases_grad};
+    .cases = cases_grad<true>};
 extern constinit const Op batch_norm_eval_op{
     .name = "batch_norm_eval",
     .formula = "y[*,c] = gamma[c] (x[*,c] - mean[c]) / sqrt(var[c] + eps) + beta[c]",
@@ -222,7 +270,7 @@ extern constinit const Op batch_norm_eval_grad_op{
     .grad = no_gradient,
     .keep = {},
     .kernel = {.ref = ref_grad<false>, .cpu = nullptr, .cuda = cuda::batch_norm_eval_grad},
-    .cases = cases_grad};
+    .cases = cases_grad<false>};
 
 NormResult batch_norm_train(const Tensor& x, const Tensor& gamma, const Tensor& beta, const NormAttrs& a) {
   const Tensors r = run(batch_norm_train_op, {x, gamma, beta}, a);

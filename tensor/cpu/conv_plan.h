@@ -1,0 +1,21 @@
+// What a Program asks of the convolution kernels before it runs them.
+#pragma once
+#include "tensor/op.h"
+#include "tensor/op_attrs.h"
+
+namespace querent::cpu {
+
+// Memory that a kernel takes from the pool for the time of a call: an upper bound, close for AVX-512, from the shapes
+// alone; 0 for ops that need none or next to none.
+size_t scratch_bytes(const Op& op, const Call& call);
+
+// The side of Winograd's tile, 2 or 4, for a convolution with filters w [O,Kh,Kw,C] and rows x cols outputs; 0: direct.
+int64_t winograd_tile(const Conv2dAttrs& a, const Shape& w, int64_t rows, int64_t cols);
+
+// Transformed filters are [T*T, panels of 32 outputs, C, 32], T = tile + 2, zero beyond the last output.
+constexpr int64_t filter_panel = 32;
+inline Shape filters_shape(int64_t tile, const Shape& w) {
+  return {(tile + 2) * (tile + 2), (w[0] + filter_panel - 1) / filter_panel, w[3], filter_panel};
+}
+
+}  // namespace querent::cpu
