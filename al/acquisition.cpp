@@ -39,7 +39,9 @@ constexpr const Strategy* table[] = {&random_strategy,
                                      &coreset_strategy,
                                      &information_density_strategy,
                                      &typiclust_strategy,
-                                     &probcover_strategy};
+                                     &probcover_strategy,
+                                     &suggestive_annotation_strategy,
+                                     &adaptive_strategy};
 
 int64_t sites_of(const Passes& x) { return x.segmentation() ? x.height * x.width : 1; }
 int64_t logits_of(const Passes& x) { return x.segmentation() ? 1 : x.classes; }

@@ -61,6 +61,7 @@ struct Needs {
   bool one_pass = false;       // one pass without dropout instead of T
   bool features = false;       // the penultimate features of every candidate
   bool labelled = false;       // and of every labelled image
+  bool labels = false;         // and the classes of those
 };
 
 struct PoolView;

@@ -24,6 +24,11 @@ void check_view(const Strategy& s, const PoolView& view) {
   if (view.cases.empty()) return;
   if (s.needs.probabilities)
     for (const PoolCase& c : view.cases) check_passes(s, classification_passes(c.id, view.passes, view.classes, c.p));
+  check(!s.needs.labels || view.labelled_class.size() == view.labelled.size(),
+        "selection: {} needs the class of each of the {} labelled images, got {}", s.name, view.labelled.size(),
+        view.labelled_class.size());
+  for (const int64_t c : view.labelled_class)
+    check(c >= 0 && c < view.classes, "selection: a labelled image has class {} of {}", c, view.classes);
   if (!s.needs.features) return;
   const size_t size = view.cases.front().feature.size();
   for (const PoolCase& c : view.cases) check_feature(c.feature, size, text("case '{}'", c.id));
@@ -87,7 +92,7 @@ std::vector<Pick> choose(const Strategy& s, PoolView view, int64_t k, const Scor
   if (k == 0) return {};
   check_view(s, view);
   const std::vector<size_t> order = top_k(pool, std::max(k, static_cast<int64_t>(pool.size())), o.seed);
-  PoolView sorted{view.passes, view.classes, {}, std::move(view.labelled)};
+  PoolView sorted{view.passes, view.classes, {}, std::move(view.labelled), std::move(view.labelled_class)};
   for (const size_t i : order) sorted.cases.push_back(std::move(view.cases[i]));
   std::vector<Pick> picks = s.select(sorted, std::min(k, static_cast<int64_t>(order.size())), o);
   for (Pick& pick : picks) {

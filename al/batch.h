@@ -25,6 +25,7 @@ struct PoolView {
   int64_t passes = 0, classes = 0;  // T, C
   std::vector<PoolCase> cases;
   std::vector<std::vector<float>> labelled;  // [L][D]
+  std::vector<int64_t> labelled_class = {};  // [L]
 };
 struct Pick {
   size_t index = 0;  // into PoolView::cases

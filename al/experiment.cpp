@@ -13,6 +13,7 @@
 #include "al/learner.h"
 #include "al/metrics.h"
 #include "al/pool.h"
+#include "al/pseudo_labels.h"
 #include "al/run_folder.h"
 #include "al/scoring.h"
 #include "al/selection.h"
@@ -252,6 +253,42 @@ json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool,
   return items;
 }
 
+// What this round's network is sure about in the rest of the pool, for the next round's training alone.
+json sure_of(const Lab& lab, const Learner& learner, const Pool& pool, int64_t round) {
+  json labels = json::array();
+  const double delta = pseudo_label_threshold(lab.config.pseudo_labels, lab.config.pseudo_decay, round);
+  if (delta <= 0) return labels;
+  const std::vector<std::string> ids = pool.ids(CaseState::unlabelled);
+  const std::vector<std::vector<float>> p = learner.predict(lab.loader, lab.indices(ids));
+  for (const PseudoLabel& l : confident(ids, p, delta))
+    labels.push_back({{"id", l.id}, {"label", lab.dataset.classes[static_cast<size_t>(l.label)]}});
+  return labels;
+}
+
+// Cases of the loader that stand for the pseudo-labelled images for as long as this lives.
+class PseudoLabelled {
+ public:
+  PseudoLabelled(Lab& lab, const json& labels) : loader_(lab.loader), kept_(lab.loader.count()) {
+    for (const json& l : labels) {
+      data::Case c = lab.dataset.cases[static_cast<size_t>(lab.index_of.at(l.at("id")))];
+      c.id += " pseudo-labelled";
+      c.label = l.at("label");
+      cases_.push_back(loader_.append(std::move(c)));
+    }
+  }
+  ~PseudoLabelled() { loader_.truncate(kept_); }
+  PseudoLabelled(const PseudoLabelled&) = delete;
+  std::vector<int64_t> with(std::vector<int64_t> labelled) const {
+    labelled.insert(labelled.end(), cases_.begin(), cases_.end());
+    return labelled;
+  }
+
+ private:
+  data::Loader& loader_;
+  int64_t kept_;
+  std::vector<int64_t> cases_;
+};
+
 void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Point& first,
                     const std::vector<std::string>& initial) {
   Pool pool(lab.ids(lab.train), lab.ids(lab.val), lab.ids(lab.test));
@@ -260,6 +297,7 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
   StoppingRule rule;
   rule.patience = lab.config.patience > 0 ? std::optional(lab.config.patience) : std::nullopt;
   std::vector<CurvePoint> validation;
+  json pseudo = json::array();  // of the round before
   const std::string curve = text("{}_s{}", strategy.name, seed);
   const std::string metric = primary_metric(lab.config.task);
   for (size_t round = 0; round < lab.schedule.size(); ++round) {
@@ -277,6 +315,7 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
       for (const json& item : unit.at("asked")) asked.push_back(item.at("id"));
       pool.ask(asked, static_cast<int64_t>(round) + 1);
       pool.label(asked);
+      pseudo = unit.value("pseudo_labels", json::array());
       lab.note_unit(name, title, p);
       drop_previous();
       if (unit.at("last")) break;
@@ -292,7 +331,8 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
       learner.load(lab.folder.weights(previous));
     } else {
       if (!lab.config.from_scratch) learner.load(lab.folder.weights(previous));
-      lab.train_on(learner, lab.indices(pool.ids(CaseState::labelled)), lab.config.steps,
+      const PseudoLabelled more(lab, pseudo);
+      lab.train_on(learner, more.with(lab.indices(pool.ids(CaseState::labelled))), lab.config.steps,
                    mix_key(seed, hash_name(text("round {}", round))), title);
       p = lab.measure(learner, labels, start);
       learner.save(lab.folder.weights(name), weight_metadata(lab, seed, labels));
@@ -315,6 +355,8 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
       unit["agreement"] = agreement(before, learner, lab.loader, lab.val);
     }
     if (last) lab.final_model(unit, learner, seed, title);
+    pseudo = last ? json::array() : sure_of(lab, learner, pool, static_cast<int64_t>(round));
+    if (!pseudo.empty()) unit["pseudo_labels"] = pseudo;
     lab.finish_unit(name, unit, title, p);
     drop_previous();
     if (last) break;
@@ -354,6 +396,8 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
   data::Loader loader(dataset, loader_options(config));
   for (const auto* part : {&train, &val, &test}) loader.preload(*part);
   if (config.cold_start != "random") find_cold_start(config.cold_start);
+  check(config.pseudo_labels == 0 || (config.task == "cls" && config.pseudo_labels > 0 && config.pseudo_decay >= 0),
+        "run: --pseudo-labels {} needs --task cls, a positive entropy and a decay of at least 0", config.pseudo_labels);
   check(config.ensemble == 0 || config.ensemble >= 2, "run: --ensemble needs at least 2 networks, got {}", config.ensemble);
   const RunFolder folder(out, config.json());
   Lab lab{config, dataset, loader, folder, hooks, train, val, test, {}, 0, 0, {}, {}};

@@ -38,6 +38,9 @@ struct ExperimentConfig {
   std::string cold_start = "random";  // who chooses the first labels: random, or a strategy that needs no model
   int64_t ensemble = 0;      // networks trained apart whose predictions are the passes of scoring; 0: MC dropout
   int64_t patience = 0;      // rounds without gain on the validation split before a curve stops; 0: never
+  double pseudo_labels = 0;  // cls: entropy below which an unlabelled image is trained on with the network's own answer
+                             // (CEAL, al/pseudo_labels.h); 0: never
+  double pseudo_decay = 0;   // what that falls by each round
   std::string reduction = "mean";
   bool allow_empty_masks = false;
   double val_fraction = 0.1, test_fraction = 0.2;

@@ -62,7 +62,8 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
     }
   }
   loader.set_seed(o.key);
-  TrainingStep train_on(model_, optimizer, {.samples = loss_samples});
+  const Tensor decayed = o.l2 > 0 ? params_->find(o.decayed) : Tensor{};
+  TrainingStep train_on(model_, optimizer, {.samples = loss_samples, .l2 = o.l2, .decayed = decayed});
   std::vector<int64_t> places(static_cast<size_t>(o.batch));  // in the endless stream of images: the dropout streams
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();

@@ -17,6 +17,8 @@ namespace querent::al {
 struct TrainOptions {
   int64_t steps = 150, batch = 8;
   double lr = 1e-3, weight_decay = 1e-4;
+  double l2 = 0;                 // adds l2 * sum of the squares of the parameter named `decayed` to the loss
+  std::string decayed = {};
   uint64_t key = 0;              // order of images, augmentation and dropout are functions of (key, step)
   std::string unit = {};         // what is trained; a checkpoint of another unit is not continued
   std::string identity = {};     // what else determines the weights: a checkpoint of another identity is an Error

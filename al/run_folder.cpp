@@ -71,6 +71,7 @@ std::string ExperimentConfig::json() const {
   // Only when used, so that a run begun before there was such a choice can be continued.
   if (cold_start != "random") j["cold_start"] = cold_start;
   if (ensemble > 0) j["ensemble"] = ensemble;
+  if (pseudo_labels > 0) j["pseudo_labels"] = pseudo_labels, j["pseudo_decay"] = pseudo_decay;
   return dump_json(j, 2);
 }
 

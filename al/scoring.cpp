@@ -5,7 +5,8 @@
 namespace querent::al {
 namespace {
 
-constexpr size_t scoring_batch = 8;
+// Of a classifier many images share one reading of the last layers' weights; maps of a segmenter are large.
+size_t scoring_batch(const Model& model) { return model.segments ? 8 : 64; }
 
 void append_row(std::vector<float>& to, const Tensor& t, int64_t i) {
   const std::vector<float> v = t.batch(i, 1).host();
@@ -60,15 +61,19 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
   const bool ensemble = !o.ensemble.empty() && !needs.one_pass;
   const int64_t T = needs.one_pass ? 1 : ensemble ? static_cast<int64_t>(o.ensemble.size()) + 1 : o.passes, side = loader.options().size;
   PoolView view{T, model.segments ? 2 : model.options.classes, {}, {}};
+  if (needs.labels)
+    for (const int64_t i : labelled)
+      view.labelled_class.push_back(data::class_index(loader.dataset(), loader.dataset().cases[static_cast<size_t>(i)]));
   view.cases.reserve(candidates.size());
   const std::span<const int64_t> known = needs.labelled ? labelled : std::span<const int64_t>();
+  const size_t together = scoring_batch(model);
   const auto total = static_cast<int64_t>(candidates.size() + known.size());
   Inference inference(model, needs.features);
   std::vector<Inference> others;
   for (const Learner& other : o.ensemble) others.emplace_back(other.model());
   const auto batches = [&](std::span<const int64_t> cases, int64_t before, const auto& use) {
-    for (size_t first = 0; first < cases.size() && !o.stop(); first += scoring_batch) {
-      const auto part = cases.subspan(first, std::min(scoring_batch, cases.size() - first));
+    for (size_t first = 0; first < cases.size() && !o.stop(); first += together) {
+      const auto part = cases.subspan(first, std::min(together, cases.size() - first));
       use(part, needs.model || needs.features ? loader.batch(part).x : Tensor{});
       o.progress(before + static_cast<int64_t>(first + part.size()), total);
     }

@@ -42,9 +42,9 @@ void task_flags(CLI::App* v, Options& o) {
       ->capture_default_str();
 }
 void model_flags(CLI::App* v, Options& o) {
-  v->add_option("--model", o.model, "unet | resnet18 | vgg16 | vgg16_bn (default: unet for seg, resnet18 for cls)")
-      ->check(CLI::IsMember({"unet", "resnet18", "vgg16", "vgg16_bn"}));
-  v->add_option("--width", o.width, "Channels of the first stage (0: unet 16, resnet18 32, vgg16 16)")
+  v->add_option("--model", o.model, "unet | resnet18 | vgg16 | vgg16_bn | bcnn (default: unet for seg, resnet18 for cls)")
+      ->check(CLI::IsMember({"unet", "resnet18", "vgg16", "vgg16_bn", "bcnn"}));
+  v->add_option("--width", o.width, "Channels of the first stage (0: unet 16, resnet18 32, vgg16 16, bcnn 32)")
       ->capture_default_str();
   v->add_option("--depth", o.depth, "U-Net: how often the image is halved")
       ->check(CLI::Range(1, 6))
@@ -100,6 +100,11 @@ void learning_flags(CLI::App* v, Options& o) {
   v->add_option("--ensemble", o.ensemble,
                 "Score with so many networks trained apart instead of --mc passes (0: MC-dropout); as many times the work")
       ->capture_default_str();
+  v->add_option("--pseudo-labels", o.pseudo_labels,
+                "cls: also train on unlabelled images of a lower entropy than this (nats), with the network's own answer for "
+                "the label, for one round only (CEAL; 0: never)")
+      ->capture_default_str();
+  v->add_option("--pseudo-decay", o.pseudo_decay, "What that entropy falls by each round")->capture_default_str();
   v->add_option("--patience", o.patience, "Stop a curve after so many rounds without validation gain (0: never)")
       ->capture_default_str();
   v->add_flag("--continue-weights", o.keep_weights,

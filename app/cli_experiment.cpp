@@ -62,6 +62,29 @@ void paper_flags(CLI::App* v, Options& o) {
   v->add_flag("--from-scratch", p.run.from_scratch, "Train a new network each round (default: continue)");
 }
 
+void gal2017_flags(CLI::App* v, Options& o) {
+  al::GalConfig& g = o.gal;
+  v->add_option("--strategy", g.methods, "Methods, separated by commas")->delimiter(',')->capture_default_str();
+  v->add_option("--seeds", o.seeds, "Repeat with so many seeds (0: 3, as published)")->check(CLI::Range(0, 100));
+  v->add_option("--rounds", g.rounds, "Rounds of 10 labels; 98 end at 1,000 labels")->capture_default_str();
+  v->add_option("--random-query", g.random_query,
+                "Labels a round of a method that needs no network, which may be trained and tested less often")
+      ->capture_default_str();
+  v->add_option("--stop-error", g.stop_error, "End a curve at this share of test errors, e.g. 0.05 (0: never)")
+      ->capture_default_str();
+  v->add_option("--pool-subset", g.pool_subset, "Images scored a round, drawn from the pool (0: all)")
+      ->capture_default_str();
+  v->add_option("--mc", g.passes, "MC-dropout passes T")->capture_default_str();
+  v->add_option("--epochs", g.epochs, "Epochs of a training")->capture_default_str();
+  v->add_option("--least-steps", g.least_steps, "Optimizer steps of a training at least")->capture_default_str();
+  v->add_option("--batch", g.batch, "Images per step")->capture_default_str();
+  v->add_option("--lr", g.lr, "Peak learning rate of Adam")->capture_default_str();
+  v->add_option("--weight-decay", g.decay,
+                "c of c/N, the weight of the hidden layer's squares in the loss; of several, validation chooses")
+      ->delimiter(',')
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_experiment_verbs(CLI::App& app, Options& o) {
@@ -83,6 +106,16 @@ void add_experiment_verbs(CLI::App& app, Options& o) {
       "Time, estimated from the step (ResNet18 of width 32, batch 16, 128 pixels: 0.12 s on one core): 1,000 films, 3\n"
       "seeds, 30 trainings of 400 steps a seed = 72 minutes, with scoring and measuring about 90.\n\n"
       "Example:\n  querent experiment paper --data labels.csv --task cls --profile cpu --out paper");
+  auto* gal = experiment->add_subcommand(
+      "gal2017",
+      "Gal, Islam and Ghahramani (ICML 2017): labels of MNIST that five acquisition functions need for 10 % and 5 % "
+      "test error");
+  common_flags(gal, o), data_flags(gal, o), gal2017_flags(gal, o);
+  out_flag(gal, o, "Folder to write", "querent-gal2017");
+  resume_flags(gal, o);
+  gal->footer(
+      "Example:\n  querent experiment gal2017 --data mnist --stop-error 0.05 --random-query 50 --out gal2017\n"
+      "Time: a round takes about 13 s on one core (train 3 s, score 2,000 images with 100 passes 7 s, test 3 s).");
 }
 
 }  // namespace querent::app

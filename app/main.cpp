@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
       {"demo", demo},
       {"run", run_experiment},
       {"experiment paper", experiment_paper},
+      {"experiment gal2017", experiment_gal2017},
       {"train", train},
       {"eval", eval},
       {"predict", predict},

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "al/cost.h"
+#include "al/gal2017.h"
 #include "al/paper/config.h"
 #include "al/synthesis/options.h"
 
@@ -55,6 +56,7 @@ struct Options {
   int64_t pool_limit = 0;          // score at most so many pool images a round
   std::string cold_start = "random";
   int64_t ensemble = 0;            // networks trained apart whose predictions are the passes; 0: MC-dropout
+  double pseudo_labels = 0, pseudo_decay = 0;  // CEAL: train on what the network is sure about; 0: never
   int64_t patience = 0;            // stop after so many rounds without improvement on validation; 0: never
   std::string reduction = "mean";  // seg: how pixel scores become an image score
   al::PaperConfig paper;           // experiment paper; `run` is filled from the above
@@ -65,6 +67,7 @@ struct Options {
   int64_t more = 0;       // labels whose gain is told; 0: as many as the last round added
   double min_gain = 0.002;
   double worth = 0;       // money that 0.01 of the metric is worth; 0: unknown
+  al::GalConfig gal;               // experiment gal2017; seeds, seed, data are filled from the above
   // predict, eval
   bool uncertainty = false;
   // synth check
@@ -88,6 +91,7 @@ bool parse_command_line(int argc, char** argv, Options& options, int& exit_code)
 int demo(const Options& options);
 int run_experiment(const Options& options);
 int experiment_paper(const Options& options);
+int experiment_gal2017(const Options& options);
 int train(const Options& options);
 int eval(const Options& options);
 int predict(const Options& options);

@@ -13,4 +13,7 @@ std::string paper_headline(const nlohmann::json& results);
 // The same for run_folder/paper.json: report/paper.html.
 std::string write_paper_report(const std::string& run_folder);
 
+// The curves and the table of run_folder/gal2017.json beside the published numbers: report/gal2017.html.
+std::string write_gal2017_report(const std::string& run_folder, const std::string& command);
+
 }  // namespace querent::app

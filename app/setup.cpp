@@ -20,11 +20,11 @@ Options with_defaults(Options o) {
   if (o.size == 0) o.size = 128;
   if (o.model.empty()) o.model = seg ? "unet" : "resnet18";
   check((o.model == "unet") == seg, "run: --model {} does not do --task {}; use {}", o.model, o.task,
-        seg ? "unet" : "resnet18, vgg16 or vgg16_bn");
+        seg ? "unet" : "resnet18, vgg16, vgg16_bn or bcnn");
   const int64_t stride = int64_t{1} << o.depth;
   check(o.model != "unet" || o.size % stride == 0, "run: a U-Net of depth {} halves the image {} times: --size {} must be a multiple of {}; use {}",
         o.depth, o.depth, o.size, stride, (o.size + stride - 1) / stride * stride);
-  if (o.width == 0) o.width = o.model == "resnet18" ? 32 : 16;
+  if (o.width == 0) o.width = o.model == "resnet18" || o.model == "bcnn" ? 32 : 16;
   if (o.dropout < 0) o.dropout = seg ? 0.1 : 0.2;
   if (o.batch == 0) o.batch = seg ? 8 : 16;
   if (o.lr == 0) o.lr = seg ? 3e-3 : 1e-3;
@@ -107,6 +107,8 @@ al::ExperimentConfig experiment_config(const Options& o) {
   c.pool_limit = o.pool_limit;
   c.cold_start = o.cold_start;
   c.ensemble = o.ensemble;
+  c.pseudo_labels = o.pseudo_labels;
+  c.pseudo_decay = o.pseudo_decay;
   c.patience = o.patience;
   c.reduction = o.reduction;
   c.val_fraction = o.val_fraction;

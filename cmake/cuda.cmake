@@ -51,8 +51,9 @@ if(with_cuda)
   find_package(CUBLASLT REQUIRED)
   target_link_libraries(querent_cuda PUBLIC CUDNN::cudnn CUBLASLT::cublasLt)
 
-  # Weak names do not pull a file out of an archive, so all of it is linked. What it needs of the engine is there before:
-  # every op does.
+  # Weak names do not pull a file out of an archive, so all of it is linked, and after it the engine again: some of what
+  # it needs of the engine nothing else does.
   target_link_libraries(querent_tensor PUBLIC $<LINK_LIBRARY:WHOLE_ARCHIVE,querent_cuda>)
+  target_link_libraries(querent_tensor INTERFACE $<TARGET_FILE:querent_tensor>)
 endif()
 message(STATUS "CUDA backend: ${with_cuda}")

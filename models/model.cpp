@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "models/bcnn.h"
 #include "models/resnet.h"
 #include "models/unet.h"
 #include "models/vgg.h"
@@ -17,11 +18,12 @@ using nlohmann::json;
 ModelOptions with_defaults(ModelOptions o) {
   const auto names = model_names();
   check(std::find(names.begin(), names.end(), o.name) != names.end(),
-        "model: '{}' is unknown; use unet, vgg16, vgg16_bn or resnet18", o.name);
-  if (o.width == 0) o.width = 64;
+        "model: '{}' is unknown; use unet, vgg16, vgg16_bn, resnet18 or bcnn", o.name);
+  const bool bcnn = o.name == "bcnn";
+  if (o.width == 0) o.width = bcnn ? 32 : 64;
   if (o.depth == 0) o.depth = 4;
-  if (o.fc == 0) o.fc = 4096;
-  if (o.dropout < 0) o.dropout = o.name.starts_with("vgg") ? 0.5 : 0;
+  if (o.fc == 0) o.fc = bcnn ? 128 : 4096;
+  if (o.dropout < 0) o.dropout = bcnn || o.name.starts_with("vgg") ? 0.5 : 0;
   check(o.width > 0 && o.fc > 0 && o.classes > 0 && o.in_channels > 0,
         "model: width, fc, classes and channels must be at least 1");
   return o;
@@ -57,7 +59,7 @@ T field(const json& j, const char* key) {
 
 }  // namespace
 
-std::vector<std::string> model_names() { return {"unet", "vgg16", "vgg16_bn", "resnet18"}; }
+std::vector<std::string> model_names() { return {"unet", "vgg16", "vgg16_bn", "resnet18", "bcnn"}; }
 
 std::string ModelOptions::json() const {
   return dump_json(nlohmann::json{
@@ -100,6 +102,11 @@ Model make_model(const ModelOptions& options, Params& params) {
                        root, ResNetOptions{o.in_channels, o.classes, o.width, o.dropout, o.small_stem, o.log_var}));
     model.smallest = o.small_stem ? 8 : 32;
     model.last_layer = {"fc.", "log_var."};
+  } else if (o.name == "bcnn") {
+    connect(model, std::make_shared<Bcnn>(
+                       root, BcnnOptions{o.in_channels, o.classes, o.width, o.fc, o.dropout, o.log_var}));
+    model.smallest = 28;
+    model.last_layer = {"fc2.", "log_var."};
   } else {
     connect(model, std::make_shared<Vgg16>(root, VggOptions{o.in_channels, o.classes, o.width, o.fc, o.dropout,
                                                             o.name == "vgg16_bn", o.log_var}));
@@ -120,7 +127,7 @@ LoadReport load_weights(const Model& model, Params& params, const std::filesyste
       return entry.first.ends_with("bottleneck.bottleneckconv1.weight");
     });
     if (brain) o.swap_halves = unet_is_first_after_concat;
-  } else if (model.options.name != "resnet18") {
+  } else if (model.options.name.starts_with("vgg")) {
     o.rename = vgg_name_from_timm;
   }
   return params.load(path, o);

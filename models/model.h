@@ -14,12 +14,12 @@ namespace querent {
 
 // Everything that fixes an architecture; 0 means the published value. Stored as JSON in weight files.
 struct ModelOptions {
-  std::string name = "unet";  // unet, vgg16, vgg16_bn, resnet18
+  std::string name = "unet";  // unet, vgg16, vgg16_bn, resnet18, bcnn
   int64_t in_channels = 1, classes = 1;
-  int64_t width = 0;        // 64
+  int64_t width = 0;        // 64; bcnn: 32
   int64_t depth = 0;        // unet: 4
-  int64_t fc = 0;           // vgg: 4096
-  double dropout = -1;      // negative: unet 0, vgg 0.5, resnet 0
+  int64_t fc = 0;           // vgg: 4096, bcnn: 128
+  double dropout = -1;      // negative: unet 0, vgg 0.5, resnet 0, bcnn 0.5
   bool log_var = false;     // add the log-variance head
   bool small_stem = false;  // resnet18: for small images
   bool operator==(const ModelOptions&) const = default;

@@ -78,7 +78,8 @@ Tensor task_loss(const Model& model, const Output& out, const Targets& targets, 
   check(targets.labels.shape() == expected, "loss: {} needs labels i64{}, got {}", model.options.name, expected,
         targets.labels);
   check(!out.log_var || streams, "loss: a model with a log-variance head needs random streams; see make_streams()");
-  const Tensor loss = cross_entropy_term(out, targets, streams, o);
+  Tensor loss = cross_entropy_term(out, targets, streams, o);
+  if (o.l2 > 0) loss = add(loss, scale(sum(square(o.decayed)), o.l2));
   if (!model.segments || !o.dice) return loss;
   return add(loss,
              soft_dice_loss(out.logits.dim(-1) == 1 ? sigmoid(out.logits) : softmax(out.logits), targets.one_hot));

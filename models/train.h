@@ -12,6 +12,8 @@ struct TaskLoss {
   bool dice = true;           // segmentation: add the soft Dice loss to the cross-entropy
   int64_t samples = 10;       // logit draws per element when the model has a log-variance head
   Tensor class_weights = {};  // f32 [C]; none: 1. For C = 1 the two weights of background and foreground
+  double l2 = 0;              // adds l2 * sum of the squares of `decayed`: weight decay of one layer, as Keras has it
+  Tensor decayed = {};
 };
 
 // What the network is to say, made from the labels before the step: i64 [N] for classifiers, [N,H,W] for segmenters;

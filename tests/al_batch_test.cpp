@@ -82,6 +82,7 @@ PoolView random_pool(int n, int labelled, const Strategy& s, uint64_t seed = 4) 
     view.cases.push_back({id, s.compute ? score(s, classification_passes(id, T, C, p)) : Score{}, p, feature()});
   }
   for (int i = 0; i < labelled; ++i) view.labelled.push_back(feature());
+  for (int i = 0; i < labelled; ++i) view.labelled_class.push_back(i % C);
   return view;
 }
 std::vector<std::string> names(const PoolView& view, const std::vector<Pick>& picks) {
@@ -336,6 +337,89 @@ TEST_CASE("ProbCover on a line") {
   CHECK(purity_radius(y, cluster, 0.2) == 4);
 }
 
+TEST_CASE("suggestive annotation: maximum cover by hand") {
+  // Along x: 0 and 1 (and 5), along y: 2 and 3, between: 4. F of the first is 3 + r, of 4 it is 5 r + 1 = 4.54.
+  const Points x = points(2, {1, 0, 2, 0, 0, 1, 0, 3, 1, 1, 4, 0});
+  const double r = std::sqrt(0.5);
+  auto picks = maximum_cover(x, Indices{0, 1, 2, 3}, 3);
+  CHECK(indices(picks) == Indices{0, 2, 1});
+  CHECK(picks[0].gain == Approx(3 + r));
+  CHECK(picks[1].gain == Approx(2));  // the image between was as near before
+  CHECK(picks[2].gain == Approx(0));
+  picks = maximum_cover(x, Indices{0, 4, 2}, 2);
+  CHECK(indices(picks) == Indices{4, 0});
+  CHECK(picks[0].gain == Approx(5 * r + 1));
+  CHECK(picks[1].gain == Approx(3 * (1 - r)));
+}
+
+TEST_CASE("suggestive annotation covers the pool from the 2 k most uncertain only") {
+  PoolView view{2, 2, {}, {}};
+  const auto add = [&](const char* id, double uncertainty, Values feature) {
+    view.cases.push_back({id, {.value = uncertainty, .group = 0, .parts = {}}, {}, std::move(feature)});
+  };
+  add("sure", 0.1, {1, 0}), add("sure too", 0.1, {1, 0}), add("sure again", 0.1, {1, 0});
+  add("odd", 0.9, {0, 1}), add("typical", 0.8, {2, -0.2f});
+  const auto picks = choose(find_strategy("suggestive_annotation"), view, 1);
+  CHECK(names(view, picks) == std::vector<std::string>{"typical"});  // a sure one would cover a little more
+  CHECK(picks[0].score.value == Approx(1 + 3 * 2 / std::sqrt(4.04)));
+}
+
+TEST_CASE("adaptive: the kernel's inverse, its conditional variance and the removal of one image") {
+  // Two images: K = [[1, q], [q, 1]], var(x | other) = 1 - q^2.
+  const Points two = points(1, {0, 1});
+  const std::vector<double> k = gaussian_kernel(two, 2);
+  const double q = std::exp(-0.5), diagonal = 1 + 1e-6;
+  CHECK(k == std::vector<double>{diagonal, q, q, diagonal});
+  const std::vector<double> inverse = inverse_of(k, 2);
+  CHECK(1 / inverse[0] == Approx(diagonal - q * q / diagonal));
+  CHECK(inverse[1] == Approx(-q / (diagonal * diagonal - q * q)));
+  CHECK(inverse[1] == inverse[2]);
+
+  const Points three = points(1, {0, 1, 3});
+  std::vector<double> rest = inverse_of(gaussian_kernel(three, 2), 3);
+  remove_from_inverse(rest, 3, 2);
+  for (const size_t i : {0u, 1u})
+    for (const size_t j : {0u, 1u}) CHECK(rest[i * 3 + j] == Approx(inverse[i * 2 + j]));
+  CHECK(adaptive_score(0.25, 0.5, 1) == 0.25);
+  CHECK(adaptive_score(0.25, 0.36, 0.5) == Approx(0.3));
+  CHECK_THROWS_WITH_AS(inverse_of({1, 2, 2, 1}, 2), doctest::Contains("not positive definite (pivot -3 of image 1)"),
+                       Error);
+}
+
+TEST_CASE("adaptive: logistic regression by hand and at its minimum") {
+  // One image at 1, class 1, and one at -1, class 0: w_1 = -w_0 = w, p = 1 / (1 + e^-2w), and the gradient of
+  // 2 log(1 + e^-2w) + w^2 by w is zero: w = 2 (1 - p). The biases stay 0.
+  LogisticRegression two{2, {}};
+  two.fit(points(1, {1, -1}), std::vector<double>{0, 1, 1, 0});
+  const double w = two.weights[2];
+  CHECK(w == Approx(-two.weights[0]));
+  CHECK(w == Approx(2 * (1 - two.probabilities(std::vector<double>{1})[1])));
+  CHECK(w > 0.5);
+  CHECK(std::abs(two.weights[1]) < 1e-6);
+  // Without images there is nothing to know; soft targets are met in the mean, as the bias is free.
+  LogisticRegression none{3, {}};
+  none.fit(Points{0, 2, {}}, {});
+  CHECK(none.probabilities(std::vector<double>{1, 2})[0] == Approx(1.0 / 3));
+  LogisticRegression soft{2, {}};
+  soft.fit(points(1, {0, 0}), std::vector<double>{0.3, 0.7, 0.1, 0.9});
+  CHECK(soft.probabilities(std::vector<double>{0})[0] == Approx(0.2).epsilon(1e-5));
+}
+
+TEST_CASE("adaptive asks for doubt in a crowd, not for an equally doubtful outlier") {
+  const Strategy& s = find_strategy("adaptive");
+  PoolView view{1, 2, {}, {{1, 0}, {-1, 0.1f}}, {0, 1}};
+  for (int i = 0; i < 12; ++i)
+    view.cases.push_back({"crowd" + std::to_string(i), {.value = 0.5, .group = 0, .parts = {}}, {}, {0.1f * i, 1}});
+  view.cases.push_back({"outlier", {.value = 0.55, .group = 0, .parts = {}}, {}, {0, -1}});
+  const auto picks = choose(s, view, 2);
+  CHECK(view.cases[picks[0].index].id.starts_with("crowd"));
+  // The density of what is left after it is that of a pool without it.
+  CHECK(picks[0].score.parts[2].second > 0);
+  view.labelled_class.pop_back();
+  CHECK_THROWS_WITH_AS(choose(s, view, 1), doctest::Contains("needs the class of each of the 2 labelled images, got 1"),
+                       Error);
+}
+
 TEST_CASE("no selector depends on the order of the pool, takes one image twice or runs short") {
   CHECK(selectors().size() >= 7);
   for (const Strategy* s : selectors()) {
@@ -351,9 +435,9 @@ TEST_CASE("no selector depends on the order of the pool, takes one image twice o
     CHECK(names(shuffled, choose(*s, shuffled, 12, {.seed = 3})) == asked);
     CHECK(choose(*s, view, 99).size() == 40);
     CHECK(choose(*s, view, 0).empty());
-    const PoolView none{view.passes, view.classes, {}, view.labelled};
+    const PoolView none{view.passes, view.classes, {}, view.labelled, view.labelled_class};
     CHECK_THROWS_WITH_AS(choose(*s, none, 1), doctest::Contains("the pool is empty"), Error);
-    view.labelled.clear();  // the first labels of all
+    view.labelled.clear(), view.labelled_class.clear();  // the first labels of all
     CHECK(choose(*s, view, 5).size() == 5);
     for (PoolCase& c : view.cases) c = {c.id, view.cases[0].score, view.cases[0].p, view.cases[0].feature};
     CHECK(choose(*s, view, 40).size() == 40);  // forty copies of one image

@@ -9,6 +9,7 @@
 #include "al/cold_start.h"
 #include "al/experiment.h"
 #include "al/learner.h"
+#include "al/pseudo_labels.h"
 #include "al/scoring.h"
 #include "data/layouts.h"
 #include "data/phantom.h"
@@ -145,6 +146,52 @@ TEST_CASE("a training that was stopped is not continued for another strategy's l
   REQUIRE(run_experiment(tiny("seg", {"random", "bald"}), s.dataset, parts.string(), {}));
   for (const char* weights : {"weights/bald_s1_r1.safetensors", "weights/random_s1_r1.safetensors"})
     CHECK_MESSAGE(read_file((whole / weights).string()) == read_file((parts / weights).string()), weights);
+}
+
+TEST_CASE("CEAL: who is sure, and how sure one must be") {
+  const std::vector<std::string> ids = {"a", "b", "c"};
+  const std::vector<std::vector<float>> p = {{0.5f, 0.5f}, {0.01f, 0.99f}, {1, 0}};  // entropies ln 2, 0.0560, 0
+  const auto named = [&](double delta) {
+    std::string list;
+    for (const PseudoLabel& l : confident(ids, p, delta)) list += l.id + std::to_string(l.label);
+    return list;
+  };
+  CHECK(named(1) == "a0b1c0");
+  CHECK(named(0.0561) == "b1c0");
+  CHECK(named(0.0559) == "c0");
+  CHECK(named(0).empty());
+  CHECK(pseudo_label_threshold(0.05, 0.02, 0) == 0.05);
+  CHECK(pseudo_label_threshold(0.05, 0.02, 2) == doctest::Approx(0.01));
+  CHECK(pseudo_label_threshold(0.05, 0.02, 3) == 0);
+}
+
+TEST_CASE("CEAL in the loop: pseudo-labels change one training and leave pool, labels and data as they were") {
+  const Sandbox s;
+  ExperimentConfig c = tiny("cls", {"entropy"});
+  c.growth = 1.3, c.budget = 10;  // 6, 7, 9, 10 labels
+  REQUIRE(run_experiment(c, s.dataset, (s.root / "plain").string(), {}));
+  c.pseudo_labels = 100, c.pseudo_decay = 60;  // everything in rounds 0 and 1, nothing from round 2 on
+  REQUIRE(run_experiment(c, s.dataset, (s.root / "ceal").string(), {}));
+  const auto unit = [&](const char* folder, int round) {
+    std::ifstream in(s.root / folder / ("units/entropy_s1_r" + std::to_string(round) + ".json"));
+    return json::parse(in);
+  };
+  CHECK_FALSE(unit("plain", 0).contains("pseudo_labels"));
+  CHECK(unit("ceal", 0).at("asked") == unit("plain", 0).at("asked"));
+  const size_t training_images = training(s.dataset).size();
+  for (const int round : {0, 1}) {
+    const json u = unit("ceal", round);
+    const size_t labelled = u.at("point").at("labelled").get<size_t>() + u.at("asked").size();
+    REQUIRE(u.at("pseudo_labels").size() == training_images - labelled);
+    for (const json& l : u.at("pseudo_labels"))
+      for (const json& a : u.at("asked")) CHECK(l.at("id") != a.at("id"));
+  }
+  CHECK_FALSE(unit("ceal", 2).contains("pseudo_labels"));
+  CHECK(unit("ceal", 1).at("point").at("labelled") == unit("plain", 1).at("point").at("labelled"));
+  CHECK(unit("ceal", 1).at("point").at("metrics") != unit("plain", 1).at("point").at("metrics"));
+  c.task = "seg", c.model = "unet", c.strategies = {"random"};
+  CHECK_THROWS_WITH_AS(run_experiment(c, s.dataset, (s.root / "seg").string(), {}),
+                       doctest::Contains("--pseudo-labels 100 needs --task cls"), Error);
 }
 
 TEST_CASE("the passes of an ensemble are one prediction of each network") {

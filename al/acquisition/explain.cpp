@@ -103,8 +103,12 @@ std::string batch_example(const Strategy& s) {
     out += s.needs.features ? text("{}  at ({}, {})\n", padded(line, 46), e.at[0], e.at[1]) : line + "\n";
   }
   if (s.needs.labelled) {
-    view.labelled = {{2, 0}};
+    view.labelled = {{2, 0}}, view.labelled_class = {1};
     out += padded("    labelled already", 46) + "  at (2, 0)\n";
+  }
+  if (s.needs.labels) {
+    view.labelled.push_back({0, 2}), view.labelled_class.push_back(0);
+    out += padded("    labelled already, of the other class", 46) + "  at (0, 2)\n";
   }
   out += "  Asked for three, it takes:\n";
   int64_t rank = 0;

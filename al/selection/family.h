@@ -14,6 +14,7 @@ namespace querent::al {
 extern const Strategy batchbald_strategy, power_bald_strategy, softmax_bald_strategy, softrank_bald_strategy;
 extern const Strategy badge_strategy, coreset_strategy, information_density_strategy;
 extern const Strategy typiclust_strategy, probcover_strategy;
+extern const Strategy suggestive_annotation_strategy, adaptive_strategy;
 
 constexpr size_t worth_threads = 256;  // candidates; with fewer, waiting for the other threads costs more than it saves
 
@@ -115,5 +116,30 @@ struct Cover {
   int64_t newly_covered = 0;  // points
 };
 std::vector<Cover> probcover(const Points& points, int64_t candidates, double radius, int64_t k);
+
+// --- suggestive.cpp ----------------------------------------------------------------------------------------------
+struct Representative {
+  size_t index = 0;
+  double gain = 0;  // in sum_j max_{i taken} cos(i, j)
+};
+// k of the candidates (indices of points) that stand for all points, by greedy maximum cover.
+std::vector<Representative> maximum_cover(const Points& points, std::span<const size_t> candidates, int64_t k);
+
+// --- logistic.cpp, adaptive.cpp ----------------------------------------------------------------------------------
+struct LogisticRegression {
+  int64_t classes = 0;
+  std::vector<double> weights;  // [C,D+1], the bias last
+  std::vector<double> probabilities(std::span<const double> x) const;  // x [D] -> [C]
+  // The minimum of sum_i cross-entropy(targets_i, p_i) + |weights without bias|^2 / 2, from the present weights on.
+  // Points of at most unit length; targets [n,C], each row adds up to 1.
+  void fit(const Points& x, std::span<const double> targets);
+};
+double adaptive_score(double uncertainty, double density, double beta);  // f^beta d^(1-beta), both in [0,1]
+// exp(-|x-y|^2 / width2), [n,n], with 1e-6 more on the diagonal.
+std::vector<double> gaussian_kernel(const Points& points, double width2);
+// Of a symmetric positive definite matrix [n,n].
+std::vector<double> inverse_of(std::vector<double> matrix, int64_t n);
+// From K^-1 to the inverse without row and column i, in place; those become 0.
+void remove_from_inverse(std::vector<double>& inverse, int64_t n, size_t i);
 
 }  // namespace querent::al
