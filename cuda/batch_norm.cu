@@ -47,9 +47,10 @@ void batch_norm_train(const Call& c) {
 
 void batch_norm_eval(const Call& c) { normalise("batch_norm_eval", c, input(c, 3), input(c, 4)); }
 
-// Reads x and dy twice, writes dx.
+// Reads x and dy twice, and y where a ReLU followed, writes dx.
 void batch_norm_gradient(std::string_view op, const Call& c, bool batch_statistics) {
-  const float *x = input(c, 0), *gamma = input(c, 1), *dy = input(c, 2), *mean = input(c, 3), *var = input(c, 4);
+  const float *x = input(c, 0), *gamma = input(c, 1), *dy = input(c, 2), *mean = input(c, 3), *var = input(c, 4),
+              *y = c.in.size() > 5 && c.in[5] ? input(c, 5) : nullptr;
   float *dgamma = c.out[1].data<float>(), *dbeta = c.out[2].data<float>();
   const Columns s = columns_of(c.in[0]);
   const int64_t channels = s.channels;
@@ -57,6 +58,7 @@ void batch_norm_gradient(std::string_view op, const Call& c, bool batch_statisti
   reduce<2>(
       op, c, s,
       [=] __device__(int64_t i, int64_t k, int64_t, double* sum) {
+        if (y && !(y[i] > 0)) return;
         sum[0] += dy[i];
         sum[1] += static_cast<double>(dy[i]) * (x[i] - mean[k]);
       },
@@ -69,6 +71,7 @@ void batch_norm_gradient(std::string_view op, const Call& c, bool batch_statisti
       op, c, c.in[0].numel(),
       [=] __device__(int64_t i, float& dx, float value, float slope) {
         const int64_t k = split(i, channels).rest;
+        if (y && !(y[i] > 0)) slope = 0;
         const float scale = 1 / sqrtf(var[k] + static_cast<float>(eps)), h = (value - mean[k]) * scale;
         dx = gamma[k] * scale * (slope - (dbeta[k] + h * dgamma[k]) * per_row);
       },

@@ -27,7 +27,7 @@ using nlohmann::json;
 namespace {
 
 struct Sandbox {
-  fs::path root = fs::temp_directory_path() / "querent_al_experiment";
+  fs::path root = fs::temp_directory_path() / "querent_al_experiment_" + std::to_string(getpid());
   data::Dataset dataset;
   Sandbox() {
     fs::remove_all(root);

@@ -63,7 +63,7 @@ inline std::vector<LargeCase> large_cases() {
       {"concat", {"packs", {{{3, 5, 8}}, {{3, 5, 12}}}, AxisAttrs{.axis = 2}}},
       {"softmax", {"long rows", {{{70, 133}}}, {}}},
       {"batch_norm_train", {"many pieces", {{{3, 40, 41, 5}, Sample::normal, 1, 10}, {{5}}, {{5}}}, NormAttrs{}}},
-      {"batch_norm_grad", {"many pieces", {{{3, 30, 31, 6}}, {{6}}, {{3, 30, 31, 6}}, {{6}}, u({6})}, NormAttrs{}}},
+      {"batch_norm_grad", {"many pieces", {{{3, 30, 31, 6}}, {{6}}, {{3, 30, 31, 6}}, {{6}}, u({6}), {{3, 30, 31, 6}}}, NormAttrs{}}},
       {"instance_norm", {"many pieces", {{{3, 40, 41, 5}}, none, none}, NormAttrs{}}},
       {"cross_entropy", {"many pieces", {{{5003, 3}}, labels(5003, 3), u({3})}, {}}},
       {"cross_entropy_grad", {"many pieces", {{{5003, 3}}, labels(5003, 3), u({3}), {{}}}, {}}},

@@ -2,6 +2,7 @@
 #include "tests/cuda_checks.h"
 
 #include <map>
+#include <set>
 
 #include "cuda/runtime.h"
 #include "tests/cuda_emulator/cuda_runtime.h"
@@ -26,10 +27,11 @@ TEST_CASE("every kernel agrees with the f64 reference, and no bit depends on the
   cuda_emulator::set_order(Order::forward);
 }
 
-TEST_CASE("every row has a kernel") {
+TEST_CASE("every row has a kernel but those that rules put in for the CPU") {
+  const std::set<std::string_view> of_the_cpu = {"conv2d_epilogue", "winograd_filters", "batch_norm_relu"};
   for (const Op* op : op_table()) {
     const bool there = op->kernel.cuda != nullptr;
-    CHECK_MESSAGE(there, op->name);
+    CHECK_MESSAGE(there == !of_the_cpu.contains(op->name), op->name);
   }
 }
 
