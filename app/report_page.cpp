@@ -69,7 +69,7 @@ th,td{padding:11px 16px;text-align:right;border-bottom:1px solid var(--line);whi
 tr:last-child>*{border-bottom:0}thead>tr:last-child>*{border-bottom:1px solid var(--line)}
 th:first-child{text-align:left}tbody th{font-weight:600}thead th{font-size:14px;font-weight:600;vertical-align:bottom}
 th svg{margin-right:9px;vertical-align:middle}sup{line-height:0}
-td small,th small{display:block;font-weight:400}.checks :is(th,td){white-space:normal;min-width:9em}.checks .words{text-align:left;min-width:20em}.words b{font-weight:600}.words .badge{margin:0 8px 5px 0;padding:1px 9px 1px 8px;font-size:13px}td.none{color:var(--muted)}td.more{color:var(--good);font-weight:600}td.less{color:var(--bad);font-weight:600}
+td small,th small{display:block;font-weight:400}.checks :is(th,td){white-space:normal;min-width:9em}.words{white-space:normal;text-align:left;min-width:20em}.words b{font-weight:600}.words .badge{margin:0 8px 5px 0;padding:1px 9px 1px 8px;font-size:13px}td.none{color:var(--muted)}td.more{color:var(--good);font-weight:600}td.less{color:var(--bad);font-weight:600}
 details{border-top:1px solid var(--line);padding:4px 0}
 summary{cursor:pointer;padding:8px 0;font-weight:600;font-size:15px}summary small{font-weight:400;margin-left:12px}
 .cases{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));gap:14px;padding:6px 0 10px}

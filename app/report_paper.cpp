@@ -120,7 +120,7 @@ std::string loop_table(const json& r) {
   std::string body;
   for (const json& a : r.at("arms")) {
     if (a.at("arm") != "loop" || name(a, "stop").empty()) continue;
-    body += text("<tr><th>seed {}</th><td>{}</td><td>{}<small>{}</small></td><td>{}</td><td>{}</td><td>{}</td></tr>",
+    body += text("<tr><th>seed {}</th><td>{}</td><td>{}<small>{}</small></td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>",
                  dump_json(a.at("seed")), dump_json(a.at("round")), dump_json(a.at("labels")), share(a.at("fraction")),
                  dump_json(a.at("synthetic")),
                  a.at("metrics").contains(metric) ? fixed(a.at("metrics").at(metric), metric_digits(metric)) : "–",
@@ -154,6 +154,21 @@ std::string films(const std::string& folder, const json& r) {
                  "<div class=\"worst\">" + html + "</div>");
 }
 
+// The arms without synthetic films that reached the target with as few labels.
+std::string as_good(const json& r, const json& saving) {
+  std::string arms;
+  for (const auto& [arm, words] : {std::pair{"selection", "real films chosen alike"}, {"random", "random films"}}) {
+    for (const json& row : r.at("by_arm")) {
+      if (row.at("arm") != arm) continue;
+      for (const json& c : row.at("cells")) {
+        if (c.at("fraction") == saving.at("fraction") && c.at("n") > 0 && c.at("mean") >= saving.at("target"))
+          arms += (arms.empty() ? "; so did " : " and ") + std::string(words);
+      }
+    }
+  }
+  return arms;
+}
+
 }  // namespace
 
 std::string paper_headline(const json& r) {
@@ -165,7 +180,8 @@ std::string paper_headline(const json& r) {
                                   fixed(s.at("target"), metric_digits(name(r, "primary_metric"))));
   if (s.at("fraction").is_null()) return text("The method did not reach {} at any fraction", target);
   const std::string pixels = s.contains("pixels") ? text(", {} of the annotated pixels", share(s.at("pixels"))) : "";
-  return text("The method reached {} and saved {} of the labels{}", target, share(s.at("films")), pixels);
+  return text("The method reached {} and saved {} of the labels{}{}", target, share(s.at("films")), pixels,
+              as_good(r, s));
 }
 
 std::string write_paper_report(const std::string& folder) {

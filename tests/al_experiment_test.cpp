@@ -1,5 +1,6 @@
 // The loop on a few phantoms, for the strategies that see the whole pool, ensembles and cold starts.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -27,7 +28,7 @@ using nlohmann::json;
 namespace {
 
 struct Sandbox {
-  fs::path root = fs::temp_directory_path() / "querent_al_experiment_" + std::to_string(getpid());
+  fs::path root = fs::temp_directory_path() / ("querent_al_experiment_" + std::to_string(getpid()));
   data::Dataset dataset;
   Sandbox() {
     fs::remove_all(root);

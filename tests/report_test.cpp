@@ -365,6 +365,22 @@ TEST_CASE("a missing or damaged results.json is one line with the fix") {
   }
 }
 
+TEST_CASE("a saving that chance made as well is not the method's alone") {
+  const auto arm = [](const char* name, double at_15, double at_35) {
+    return nlohmann::json{{"arm", name},
+                          {"cells",
+                           {{{"fraction", 0.15}, {"n", 3}, {"mean", at_15}}, {{"fraction", 0.35}, {"n", 3}, {"mean", at_35}}}}};
+  };
+  nlohmann::json r = {{"primary_metric", "auc"},
+                      {"saving", {{"target", 0.95}, {"fraction", 0.15}, {"films", 0.85}}},
+                      {"by_arm", {arm("method", 0.96, 0.97), arm("selection", 0.94, 0.97), arm("random", 0.93, 0.97)}}};
+  CHECK(paper_headline(r) == "The method reached 99 % of full supervision (AUC 0.950) and saved 85\u00a0% of the labels");
+  r["by_arm"][2] = arm("random", 0.95, 0.97);
+  CHECK(paper_headline(r).ends_with("of the labels; so did random films"));
+  r["by_arm"][1] = arm("selection", 0.955, 0.97);
+  CHECK(paper_headline(r).ends_with("; so did real films chosen alike and random films"));
+}
+
 TEST_CASE("outlines, base64, numbers and ticks") {
   Image square(4, 4);
   square.at(1, 1) = square.at(1, 2) = square.at(2, 1) = square.at(2, 2) = 1;

@@ -44,10 +44,16 @@ std::vector<double> values_of(const std::map<uint64_t, double>& m) {
   return v;
 }
 
+// Values that lie in 0..1, as of all metrics but distances, have an interval that does too.
 json summary_json(const std::vector<double>& values) {
   if (values.empty()) return {{"n", 0}};
   const Summary s = summarize(values);
-  return {{"n", s.n}, {"mean", s.mean}, {"sd", s.sd}, {"low", s.ci.low}, {"high", s.ci.high}};
+  const bool share = std::all_of(values.begin(), values.end(), [](double v) { return v >= 0 && v <= 1; });
+  return {{"n", s.n},
+          {"mean", s.mean},
+          {"sd", s.sd},
+          {"low", share ? std::max(0.0, s.ci.low) : s.ci.low},
+          {"high", share ? std::min(1.0, s.ci.high) : s.ci.high}};
 }
 double mean_field(const std::vector<json>& found, const char* field) {
   double sum = 0;
