@@ -5,9 +5,9 @@
 //   logits ─ 4 x (transposed conv 4x4 stride 2) ───────────────────────────── dense ───────┘
 //
 // The channel-wise dense layer joins all pixels of one channel to a few numbers: a convolution with a group for each
-// channel, whose kernel covers the map. With one number a channel the code could not tell a displaced boundary. The
-// norm gives every component of z variance 1 over the masks, so that masks that differ little still have codes that
-// differ.
+// channel, whose kernel covers the map. With one number a channel, z would hold no more numbers than there are channels,
+// however long it is. The norm gives every component of z variance 1 over the masks, so that masks that differ little
+// still have codes that differ.
 #pragma once
 #include <string>
 #include <string_view>
