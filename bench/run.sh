@@ -3,6 +3,7 @@
 #   TORCH_PYTHON=/path/to/python ./run bench     also measures PyTorch, in turns with ours, with the same threads
 #   ROUNDS=5 THREADS="1 2" ./run bench           rounds of each measurement, numbers of threads
 #   ROWS=file ./run bench                        other rows: model phase batch size width repeats
+#   PEER_MODES="eager channels_last" ./run bench   modes of PyTorch to try (compile takes minutes to warm up)
 set -eu
 cd "$(dirname "$0")/.."
 python=${TORCH_PYTHON:-python3}
@@ -15,7 +16,7 @@ lines=$out/models.lines
 # The modes of PyTorch that work here: a small trial each. The fastest one of a row is the peer, and the row says which.
 peer_modes=""
 if "$python" -c 'import torch' 2>/dev/null; then
-  for mode in eager channels_last compile; do
+  for mode in ${PEER_MODES:-eager channels_last compile}; do
     if "$python" bench/models_torch.py unet train 2 32 2 --threads 1 --repeats 1 --mode "$mode" >/dev/null 2>&1; then
       peer_modes="$peer_modes $mode"
     else
