@@ -43,12 +43,12 @@ def page(table):
     def span(ms, ends):
         return f"{ms:.1f} ({ends[0]:.0f}\u2013{ends[1]:.0f})"
 
+    modes = ", ".join(dict.fromkeys(who.split()[-1] for r in table for who in r["peers_ms"])) or "none"
     lines = ["# Performance", "",
              "Written by `bench/summarize.py` from `build/bench/models.json`; `TORCH_PYTHON=python ./run bench` repeats it.", "",
              f"Processor: {processor()}. Milliseconds: the median over rounds in which our process and PyTorch's take turns,",
              "with the smallest and the largest round. Same shapes, losses, optimizers and threads. PyTorch is shown in the",
-             "fastest of its modes that work here (eager; channels_last; torch.compile with channels_last, compilation not",
-             "counted). *train* is one optimizer step, of both networks for pix2pix; *infer* one pass; *mc* 20 passes of",
+             f"fastest of the modes that were tried ({modes}; time to compile is not counted). *train* is one optimizer step, of both networks for pix2pix; *infer* one pass; *mc* 20 passes of",
              "MC-dropout, where ours computes what all passes share once and PyTorch runs the whole network 20 times. MiB:",
              "the largest resident size of the process.", "",
              "| model | phase | shape | threads | ours, ms | PyTorch, ms | its mode | times faster | ours, MiB | PyTorch, MiB |",
