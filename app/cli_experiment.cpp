@@ -42,7 +42,7 @@ void paper_flags(CLI::App* v, Options& o) {
   v->add_option("--per-base", p.per_base, "At most so many variants of one film a round (0: no limit, as printed)")
       ->capture_default_str();
   v->add_option("--realism", p.realism_percentile,
-                "Refuse films below this percentile of realism, where the source of films can tell")
+                "With --films gan: refuse films below this percentile of what its discriminator finds real (0: none)")
       ->capture_default_str();
   v->add_option("--budget-share", p.budget, "Loop: largest share of the training films")->capture_default_str();
   v->add_option("--patience", p.patience, "Loop: stop after so many rounds without validation gain (0: never)")

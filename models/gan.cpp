@@ -90,9 +90,9 @@ Gan make_generator(const GanOptions& options, Params& params) {
   return gan;
 }
 
-Gan make_gan(const GanOptions& options, Params& generator, Params& discriminator) {
-  Gan gan = make_generator(options, generator);
-  const GanOptions& o = gan.options;
+Gan make_discriminator(const GanOptions& options, Params& params) {
+  Gan gan;
+  const GanOptions& o = gan.options = options;
   const int64_t channels = o.condition_channels + o.image_channels;
   const auto judge_with = [&gan](auto net) {
     gan.judge = [net](const Tensor& condition, const Tensor& image, const Pass& pass) {
@@ -100,11 +100,17 @@ Gan make_gan(const GanOptions& options, Params& generator, Params& discriminator
     };
   };
   if (is_second("discriminator", o.discriminator, "patch", "dense"))
-    judge_with(std::make_shared<DenseDiscriminator>(discriminator.root(),
+    judge_with(std::make_shared<DenseDiscriminator>(params.root(),
                                                     DenseOptions{channels, o.size, o.judge_width, o.fc, norm_of(o)}));
   else
-    judge_with(std::make_shared<PatchDiscriminator>(discriminator.root(),
+    judge_with(std::make_shared<PatchDiscriminator>(params.root(),
                                                     PatchOptions{channels, o.judge_width, o.judge_layers, norm_of(o)}));
+  return gan;
+}
+
+Gan make_gan(const GanOptions& options, Params& generator, Params& discriminator) {
+  Gan gan = make_generator(options, generator);
+  gan.judge = make_discriminator(options, discriminator).judge;
   return gan;
 }
 

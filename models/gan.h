@@ -18,7 +18,7 @@ struct GanOptions {
   // residual: how z enters. concat and film (models/cgan.h) take the vector; decoded: z arrives as a channel of the
   // condition, the mask that it decodes to, and the generator takes no vector.
   std::string injection = "concat";
-  int64_t size = 256;                   // height and width of the images
+  int64_t size = 256;  // height and width of the images
   int64_t condition_channels = 1, image_channels = 1;
   int64_t width = 64, judge_width = 64;  // channels of the first convolution of generator and discriminator
   int64_t depth = 0;                     // unet: halvings; 0: by size, down to 1x1 but at most 8
@@ -44,7 +44,8 @@ struct Gan {
 };
 
 Gan make_gan(const GanOptions& options, Params& generator, Params& discriminator);
-// The generator alone, as for the running average of its weights, or to use a finished one; `judge` is empty.
+// One of the two alone, to use a finished one: then `judge`, or `generate`, is empty.
 Gan make_generator(const GanOptions& options, Params& generator);
+Gan make_discriminator(const GanOptions& options, Params& discriminator);
 
 }  // namespace querent

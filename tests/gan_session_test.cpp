@@ -354,6 +354,35 @@ TEST_CASE("the disease on a generated film is that of the edited film, pixel by 
   }
 }
 
+TEST_CASE("the discriminator of a training says how real a film looks, and changes no film") {
+  const Folder folder;
+  const std::string out = folder / "judge";
+  fs::create_directories(out + "/weights");
+  CHECK_THROWS_WITH_AS(Discriminator::open(out), doctest::Contains("leave --realism out"), Error);
+  const auto synthesizer = untrained("pix2pix");
+  Params params;
+  const Gan gan = make_discriminator(synthesizer->architecture(), params);
+  params.all();
+  params.save(out + "/" + discriminator_file, {{architecture_key, synthesizer->architecture().json()}});
+
+  const EditBase base = phantom_base(2);
+  EditOptions boundaries;
+  boundaries.intensity_share = boundaries.rigid_share = 0, boundaries.boundary_share = 1;
+  const auto plain = gan_films(synthesizer, 5, boundaries)(base, 0, 3);
+  const auto judged = gan_films(synthesizer, 5, boundaries, Discriminator::open(out))(base, 0, 3);
+  for (size_t i = 0; i < 3; ++i) {
+    CHECK(judged[i].image.pixels == plain[i].image.pixels);
+    CHECK(plain[i].realism == 0);
+    const Image *film = &base.image, *mask = &plain[i].mask, *made = &plain[i].image;
+    const GanBatch told = synthesizer->condition(film_tensor({&film, 1}), mask_tensor({&mask, 1}));
+    const Tensor logits = gan.judge(told.condition, film_tensor({&made, 1}), Pass{});
+    double sum = 0;
+    for (const float v : logits.host()) sum += v;
+    CHECK(judged[i].realism == doctest::Approx(sum / static_cast<double>(logits.host().size())).epsilon(1e-5));
+  }
+  CHECK(judged[0].realism != judged[1].realism);
+}
+
 TEST_CASE("a saved synthesizer opens to the same films; what is damaged names the file") {
   const Folder folder;
   for (const char* gan : {"paper", "pix2pix"}) {

@@ -94,14 +94,15 @@ void check_gan(const PaperConfig& config, const std::string& arm, const std::set
   }
 }
 
-FilmMaker film_maker(const PaperConfig& config, const Arm& arm, uint64_t seed) {
+FilmSource film_source(const PaperConfig& config, const Arm& arm, uint64_t seed) {
   EditOptions edits = config.edits_as_printed ? paper_edits() : EditOptions{};
   if (arm.name == "no_boundary") edits.boundary_share = 0;
   if (arm.name == "no_intensity") edits.intensity_share = 0;
   const uint64_t key = mix_key(seed, hash_name("films"));
   const std::string folder = gan_folder(config, arm.name);
-  if (folder.empty()) return {edited_films(key, edits), {}};
-  return {gan_films(Synthesizer::open(folder), key, edits), {}};
+  if (folder.empty()) return edited_films(key, edits);
+  return gan_films(Synthesizer::open(folder), key, edits,
+                   config.realism_percentile > 0 ? Discriminator::open(folder) : nullptr);
 }
 
 }  // namespace querent::al

@@ -1,6 +1,5 @@
 // The arms of the paper's experiment (config.h says what each is), its ablations, and where an arm's films come from.
 #pragma once
-#include <functional>
 #include <set>
 #include <span>
 #include <string>
@@ -39,11 +38,8 @@ std::string gan_folder(const PaperConfig& config, const std::string& arm);
 // Throws unless that network has learnt from training films alone: a film it has seen may not be tested on.
 void check_gan(const PaperConfig& config, const std::string& arm, const std::set<std::string>& training_ids);
 
-// Where an arm's films come from. The one place where a source is plugged in.
-struct FilmMaker {
-  FilmSource films;
-  std::function<double(const SyntheticFilm&)> realism;  // higher: more like a real film; empty: it cannot say
-};
-FilmMaker film_maker(const PaperConfig& config, const Arm& arm, uint64_t seed);
+// Where an arm's films come from, the one place where a source is plugged in. With a gate of realism a network's films
+// are judged by its discriminator.
+FilmSource film_source(const PaperConfig& config, const Arm& arm, uint64_t seed);
 
 }  // namespace querent::al

@@ -76,7 +76,7 @@ struct Round {
   int64_t number = 1, per_class = 16, total = 0;  // as in FilmSelection
 };
 // Scores, chooses and writes the films of a round; throws Stopped.
-Addition choose_addition(const Lab& lab, const Arm& arm, const FilmMaker& maker, const Learner& learner,
+Addition choose_addition(const Lab& lab, const Arm& arm, const FilmSource& source, const Learner& learner,
                          const Pool& pool, const Round& round);
 
 }  // namespace querent::al

@@ -126,7 +126,7 @@ void arm_units(Lab& lab, const Group& group, const Arm& arm, uint64_t seed, cons
   lab.loader.truncate(static_cast<int64_t>(lab.dataset.cases.size()));
   Holdings h{Pool(lab.ids(lab.train), lab.ids(lab.val), lab.ids(lab.test)), {}};
   add(lab, h, {initial_labels(lab, group, seed), {}, 0, 0}, 0);
-  const FilmMaker maker = film_maker(lab.config, arm, seed);
+  const FilmSource source = film_source(lab.config, arm, seed);
   const std::string metric = primary_metric(lab.config.run.task);
   const auto watch = [&](const Point& p) { return (lab.config.paper_stop ? p.metrics : p.val_metrics).at(metric); };
   std::vector<CurvePoint> watched = {{first.labelled, watch(first)}};
@@ -158,7 +158,7 @@ void arm_units(Lab& lab, const Group& group, const Arm& arm, uint64_t seed, cons
     learner.load(lab.folder.weights(previous));
     // A whole batch is asked for per class; the last one before the budget is made up from all of them.
     const bool whole = group.is_loop() && batch == group.batch;
-    const Addition addition = choose_addition(lab, arm, maker, learner, h.pool,
+    const Addition addition = choose_addition(lab, arm, source, learner, h.pool,
                                               {name, title, seed, number, group.per_class, whole ? 0 : batch});
     add(lab, h, addition, number);
     if (lab.config.run.from_scratch) learner = lab.new_learner(seed);
@@ -226,9 +226,9 @@ bool run_paper(const PaperConfig& config, const data::Dataset& dataset, const st
   for (const int64_t i : train) training_ids.insert(dataset.cases[static_cast<size_t>(i)].id);
   check_gan(config, method_arm().name, training_ids);
   for (const std::string& name : chosen) check_gan(config, ablated_arm(name).name, training_ids);
-  const bool has_realism = bool{film_maker(config, method_arm(), config.run.seed).realism};
-  check(config.realism_percentile == 0 || has_realism,
+  check(config.realism_percentile == 0 || config.films == "gan",
         "paper: --films {} cannot say how real a film looks; leave --realism out", config.films);
+  film_source(config, method_arm(), config.run.seed);  // opens its files: a missing one ends the run now
 
   const int64_t classes = config.run.task == "seg" ? 1 : static_cast<int64_t>(dataset.classes.size());
   std::vector<std::pair<Group, std::vector<Arm>>> plan;

@@ -52,7 +52,7 @@ std::vector<ScoredFilm> score_real(const Lab& lab, const Learner& learner, const
 }
 
 // Makes and scores the variants of these bases, a few at a time: what is not chosen is not kept.
-std::vector<ScoredFilm> score_variants(const Lab& lab, const FilmMaker& maker, const Learner& learner,
+std::vector<ScoredFilm> score_variants(const Lab& lab, const FilmSource& source, const Learner& learner,
                                        const std::vector<std::string>& names, const FilmScoring& o,
                                        const Round& round) {
   std::vector<ScoredFilm> scored;
@@ -62,14 +62,13 @@ std::vector<ScoredFilm> score_variants(const Lab& lab, const FilmMaker& maker, c
     const EditBase base = edit_base(lab.bases, lab.index_of.at(name));
     const bool has_mask = std::any_of(base.mask.pixels.begin(), base.mask.pixels.end(), [](float v) { return v > 0; });
     for (int64_t k = 0; has_mask && k < each; k += scoring_batch) {
-      const std::vector<SyntheticFilm> films = maker.films(base, first + k, std::min(scoring_batch, each - k));
+      const std::vector<SyntheticFilm> films = source(base, first + k, std::min(scoring_batch, each - k));
       std::vector<std::string> ids;
       for (const SyntheticFilm& f : films) ids.push_back(f.id);
       const std::vector<double> scores =
           score_films(learner.model(), film_batch(films, lab.loader.options().normalization), ids, o);
       for (size_t i = 0; i < films.size(); ++i) {
-        scored.push_back({ids[i], name, films[i].record.variant, lab.label_of(name), scores[i],
-                          maker.realism ? maker.realism(films[i]) : 0});
+        scored.push_back({ids[i], name, films[i].record.variant, lab.label_of(name), scores[i], films[i].realism});
       }
     }
     walk.step(each);
@@ -78,9 +77,9 @@ std::vector<ScoredFilm> score_variants(const Lab& lab, const FilmMaker& maker, c
 }
 
 // Makes the chosen film again and writes it. Numbered: ids may hold any character.
-KeptFilm keep(const Lab& lab, const FilmMaker& maker, const ScoredFilm& film, const std::string& stem) {
+KeptFilm keep(const Lab& lab, const FilmSource& source, const ScoredFilm& film, const std::string& stem) {
   const EditBase base = edit_base(lab.bases, lab.index_of.at(film.base));
-  const SyntheticFilm made = maker.films(base, film.variant, 1).at(0);
+  const SyntheticFilm made = source(base, film.variant, 1).at(0);
   KeptFilm kept{film.id, film.base, stem + ".png", stem + "_mask.png", to_json(made.record), film.variant, film.score};
   data::write_png(lab.folder.file(kept.image), made.image);
   data::write_png(lab.folder.file(kept.mask), made.mask);
@@ -98,7 +97,7 @@ std::vector<std::string> bases_of(const std::vector<ScoredFilm>& films, const Fi
 
 }  // namespace
 
-Addition choose_addition(const Lab& lab, const Arm& arm, const FilmMaker& maker, const Learner& learner,
+Addition choose_addition(const Lab& lab, const Arm& arm, const FilmSource& source, const Learner& learner,
                          const Pool& pool, const Round& round) {
   const PaperConfig& c = lab.config;
   const uint64_t key = mix_key(round.seed, hash_name(text("scores of round {}", round.number)));
@@ -117,14 +116,15 @@ Addition choose_addition(const Lab& lab, const Arm& arm, const FilmMaker& maker,
   std::erase_if(bases, [&](const std::string& id) { return !lab.can_vary(id); });
   selection.per_base = c.per_base;
   selection.realism_percentile = c.realism_percentile;
-  const std::vector<ScoredFilm> films = score_variants(lab, maker, learner, some_of(lab, bases, round), scoring, round);
+  const std::vector<ScoredFilm> films =
+      score_variants(lab, source, learner, some_of(lab, bases, round), scoring, round);
   const FilmChoice choice = choose_films(films, pool, selection);
   a.scored += static_cast<int64_t>(films.size());
   a.refused = choice.refused;
   if (!c.strict_masks) a.bought = bases_of(films, choice);
   make_folder(lab.folder.file("synthetic"));
   for (const size_t i : choice.films) {
-    a.films.push_back(keep(lab, maker, films[i], text("synthetic/{}_{}", round.unit, a.films.size())));
+    a.films.push_back(keep(lab, source, films[i], text("synthetic/{}_{}", round.unit, a.films.size())));
   }
   return a;
 }

@@ -95,7 +95,7 @@ class Session {
       if (trainer.steps() % steps_of_epoch(static_cast<int64_t>(cases_.size()), o_) == 0 || trainer.steps() == o_.steps)
         end_epoch(trainer.steps());
     }
-    discriminator_.save(folder_ + "/weights/discriminator.safetensors", {{architecture_key, gan_.options.json()}});
+    discriminator_.save(folder_ + "/" + discriminator_file, {{architecture_key, gan_.options.json()}});
     average_.save_generator(folder_, {{"options", o_.json()}});
     fs::remove(checkpoint());
     return true;

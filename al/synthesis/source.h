@@ -11,9 +11,10 @@
 namespace querent::al {
 
 struct SyntheticFilm {
-  std::string id;     // "<base id>+<variant>"
-  Image image, mask;  // [size,size,1]; the image in [0,1], the mask of 0 and 1
-  EditRecord record;  // of which base, which variant, and what was done
+  std::string id;      // "<base id>+<variant>"
+  Image image, mask;   // [size,size,1]; the image in [0,1], the mask of 0 and 1
+  EditRecord record;   // of which base, which variant, and what was done
+  double realism = 0;  // higher: more like a real film, in the eyes of a discriminator (synthesizer.h); 0: not asked
 };
 
 // Variants first .. first+count-1 of one base: a pure function of its arguments, so that any one can be made again.

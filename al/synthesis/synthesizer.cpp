@@ -51,6 +51,14 @@ void keep_protected(Image& made, const EditedMask& edit) {
     }
 }
 
+double realism_of(const Synthesizer& synthesizer, const Discriminator& judge, const Image& base, const Image& mask,
+                  const Image& made) {
+  const Image *b = &base, *m = &mask, *f = &made;
+  GanBatch batch = synthesizer.condition(film_tensor({&b, 1}), mask_tensor({&m, 1}));
+  batch.image = film_tensor({&f, 1});
+  return judge.realism(batch);
+}
+
 }  // namespace
 
 Synthesizer::Synthesizer(const GanOptions& architecture, uint64_t seed)
@@ -118,8 +126,29 @@ void Synthesizer::load_autoencoder(const fs::path& file) {
   codec_->load(file);
 }
 
-FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t seed, const EditOptions& o) {
-  return [synthesizer, seed, o](const EditBase& base, int64_t first, int64_t count) {
+Discriminator::Discriminator(const GanOptions& architecture)
+    : params_(std::make_unique<Params>(Device::cpu(), 0)), gan_(make_discriminator(architecture, *params_)) {
+  params_->all();
+}
+
+std::shared_ptr<const Discriminator> Discriminator::open(const fs::path& folder) {
+  const fs::path file = folder / discriminator_file;
+  check(fs::exists(file), "{}: there is no {}, so nobody can say how real a film looks; leave --realism out",
+        folder.string(), discriminator_file);
+  const std::map<std::string, std::string> metadata = SafetensorsReader(file).metadata();
+  std::shared_ptr<Discriminator> d(new Discriminator(GanOptions::parse(required(metadata, file))));
+  d->params_->load(file);
+  return d;
+}
+
+double Discriminator::realism(const GanBatch& film) const {
+  const Tensor logits = gan_.judge(film.condition, film.image, Pass{});
+  return mean(logits).item();
+}
+
+FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t seed, const EditOptions& o,
+                     std::shared_ptr<const Discriminator> judge) {
+  return [synthesizer, seed, o, judge](const EditBase& base, int64_t first, int64_t count) {
     check(base.image.height == synthesizer->size() && base.image.width == synthesizer->size(),
           "synthesizer: it makes films of {}x{}, case '{}' is {}x{}; open the data at that size", synthesizer->size(),
           synthesizer->size(), base.id, base.image.width, base.image.height);
@@ -129,6 +158,7 @@ FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t se
       const Image mask = boundary_of(base, edit.record, seed, o);
       const uint64_t noise = mix_key(mix_key(seed, hash_name(base.id)), static_cast<uint64_t>(variant));
       Image film = synthesizer->generate(base.image, mask, noise);
+      const double realism = judge ? realism_of(*synthesizer, *judge, base.image, mask, film) : 0;
       if (edit.record.intensity) {
         const IntensityHistogram region = histogram_inside(base.image, base.mask, base.protected_region);
         film =
@@ -136,7 +166,8 @@ FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t se
       }
       if (edit.record.rigid) data::augment(film, nullptr, *edit.record.rigid);
       keep_protected(film, edit);
-      films.push_back({text("{}+{}", base.id, variant), std::move(film), std::move(edit.mask), std::move(edit.record)});
+      films.push_back(
+          {text("{}+{}", base.id, variant), std::move(film), std::move(edit.mask), std::move(edit.record), realism});
     }
     return films;
   };
