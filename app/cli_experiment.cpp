@@ -51,6 +51,9 @@ void paper_flags(CLI::App* v, Options& o) {
   v->add_flag("--paper-stop", p.paper_stop, "Loop: stop by the test split, as the paper does; its figures then leak");
   v->add_flag("--strict-masks", p.strict_masks,
               "Vary only films already paid for; each round first buys real films by the same score");
+  v->add_option("--films-per-label", p.films_per_label,
+                "With --strict-masks: so many synthetic films for each label of a round; they cost nothing")
+      ->capture_default_str();
   v->add_option(
        "--ablation", p.ablations,
        "The method with one thing changed, at the largest fraction: no_uncertainty, no_boundary, no_intensity, "

@@ -101,7 +101,7 @@ std::string arm_table(const json& r) {
 }
 
 std::string comparison_table(const json& r) {
-  if (r.at("comparisons").empty()) return "<p class=\"missing\">No arms to compare at 15, 25 or 35 %.</p>";
+  if (r.at("comparisons").empty()) return "<p class=\"missing\">No two arms to compare yet.</p>";
   const int digits = metric_digits(name(r, "primary_metric"));
   std::string body;
   for (const json& c : r.at("comparisons")) {
@@ -120,15 +120,32 @@ std::string loop_table(const json& r) {
   std::string body;
   for (const json& a : r.at("arms")) {
     if (a.at("arm") != "loop" || name(a, "stop").empty()) continue;
-    body += text("<tr><th>seed {}</th><td>{}</td><td>{}<small>{}</small></td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>",
-                 dump_json(a.at("seed")), dump_json(a.at("round")), dump_json(a.at("labels")), share(a.at("fraction")),
-                 dump_json(a.at("synthetic")),
-                 a.at("metrics").contains(metric) ? fixed(a.at("metrics").at(metric), metric_digits(metric)) : "–",
-                 escape(name(a, "stop")));
+    body += text(
+        "<tr><th>seed {}</th><td>{}</td><td>{}<small>{}</small></td><td>{}</td><td>{}</td><td "
+        "class=\"words\">{}</td></tr>",
+        dump_json(a.at("seed")), dump_json(a.at("round")), dump_json(a.at("labels")), share(a.at("fraction")),
+        dump_json(a.at("synthetic")),
+        a.at("metrics").contains(metric) ? fixed(a.at("metrics").at(metric), metric_digits(metric)) : "–",
+        escape(name(a, "stop")));
   }
   return table(text("<th></th><th>rounds</th><th>labels</th><th>synthetic films</th><th>{}</th><th>why it ended</th>",
                     escape(metric_title(metric))),
                body);
+}
+
+// What the gate of realism kept out, at each fraction; empty without a gate.
+std::string gate(const json& r) {
+  if (r.at("config").at("realism_percentile") == 0) return "";
+  std::string said;
+  for (const json& c : r.at("by_arm").at(0).at("cells")) {
+    double sum = 0, seeds = 0;
+    for (const json& a : r.at("arms")) {
+      if (a.at("arm") == "method" && a.at("fraction") == c.at("fraction"))
+        sum += a.at("refused").get<double>(), ++seeds;
+    }
+    said += text("{}{} at {}", said.empty() ? "" : ", ", percent(sum / std::max(seeds, 1.0)), share(c.at("fraction")));
+  }
+  return text("<p>Of the films that the variance would have chosen, the gate of realism refused {}.</p>", said);
 }
 
 // The films that the method chose first at the largest fraction.
@@ -197,7 +214,7 @@ std::string write_paper_report(const std::string& folder) {
   html += section("arms", "What the labels bought",
                   "Method: synthetic films by variance. Selection: real films by the same variance. Random: as many "
                   "real films of each class, at random.",
-                  arm_chart(r) + "<br>" + arm_table(r));
+                  arm_chart(r) + "<br>" + arm_table(r) + gate(r));
   html += section("tests", "Is it more than chance?",
                   "Wilcoxon's signed-rank test, paired by seed, corrected by Holm over all rows.", comparison_table(r));
   html += section("loop", "The loop",

@@ -382,7 +382,13 @@ TEST_CASE("strict masks: a film is varied only when it is paid for") {
   const json method = read(s.out("strict") + "/units/method_f35_s1_r1.json").at("added"),
              selection = read(s.out("strict") + "/units/selection_f35_s1_r1.json").at("added");
   CHECK(method.at("bought") == selection.at("bought"));  // bought as selection alone buys
-  CHECK(method.at("films").size() > 0);
+  const size_t batch = method.at("bought").size();
+  CHECK(method.at("films").size() == batch);
+  c.films_per_label = 2;
+  REQUIRE(run_paper(c, s.dataset, s.out("double"), {}));
+  const json twice = read(s.out("double") + "/units/method_f35_s1_r1.json").at("added");
+  CHECK(twice.at("bought") == method.at("bought"));
+  CHECK(twice.at("films").size() == 2 * batch);
   CHECK(read(s.out("strict") + "/paper.json").at("notes")[0].get<std::string>().find("Only films already paid for") !=
         std::string::npos);
 }
@@ -425,6 +431,9 @@ TEST_CASE("what cannot be run is refused before anything is written") {
   c = tiny("cls");
   c.realism_percentile = 10;
   refused(c, s.dataset, "cannot say how real a film looks");
+  c = tiny("cls");
+  c.films_per_label = 3;
+  refused(c, s.dataset, "--films-per-label 3 must be at least 1, and above 1 it needs --strict-masks");
   data::Dataset bare = s.dataset;
   for (data::Case& k : bare.cases) k.mask.clear();
   refused(tiny("cls"), bare, "none of the");

@@ -34,6 +34,7 @@ std::string PaperConfig::json() const {
   j["patience"] = patience;
   j["tolerance"] = tolerance;
   j["strict_masks"] = strict_masks;
+  j["films_per_label"] = films_per_label;
   j["paper_stop"] = paper_stop;
   j["tune_depth"] = tune_depth;
   j["weights"] = weights.empty() ? "" : sha256_file(weights);

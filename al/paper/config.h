@@ -19,7 +19,8 @@
 // Cost, the x axis of everything: the number of distinct real films whose label or mask was used. A pool film whose
 // variant is chosen is paid for at that moment and joins the training set with it; but, as in the paper, variants of
 // films that nobody has paid for are made from their masks and ranked within their labels. With `strict_masks` only
-// films that are paid for are varied: each round first buys real films by the same score.
+// films that are paid for are varied: each round first buys real films by the same score, so that the method is
+// `selection` and, for nothing, `films_per_label` synthetic films for each label bought.
 #pragma once
 #include <string>
 #include <vector>
@@ -44,9 +45,10 @@ struct PaperConfig {
   int64_t patience = 2;                  // of the loop: rounds without gain; 0: to the end of the budget
   double tolerance = 0.002;              // a gain is more than this
   bool strict_masks = false;
-  bool paper_stop = false;  // the loop stops by the test split, as the paper does: a leak
-  int64_t tune_depth = 0;   // train only the last so many layers (models/train.h); 0: all
-  std::string weights;      // a checkpoint to begin from; empty: random initial weights
+  int64_t films_per_label = 1;  // with strict_masks; per_base is meant for each of them
+  bool paper_stop = false;      // the loop stops by the test split, as the paper does: a leak
+  int64_t tune_depth = 0;       // train only the last so many layers (models/train.h); 0: all
+  std::string weights;          // a checkpoint to begin from; empty: random initial weights
   std::vector<double> fractions = {0.10, 0.15, 0.25, 0.30, 0.35};
   std::vector<std::string> ablations;  // names (arms.h)
 

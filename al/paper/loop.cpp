@@ -209,6 +209,10 @@ bool run_paper(const PaperConfig& config, const data::Dataset& dataset, const st
   check(config.variants >= 1 && config.per_class >= 1 && config.per_base >= 0,
         "paper: --variants and --per-class must be at least 1, --per-base at least 0; got {}, {} and {}",
         config.variants, config.per_class, config.per_base);
+  check(config.films_per_label >= 1 && (config.films_per_label == 1 || config.strict_masks),
+        "paper: --films-per-label {} must be at least 1, and above 1 it needs --strict-masks, where films of what is "
+        "paid for cost nothing",
+        config.films_per_label);
   const std::vector<double>& f = config.fractions;
   check(!f.empty() && f.front() > 0 && f.back() < 1 &&
             std::adjacent_find(f.begin(), f.end(), std::greater_equal()) == f.end() && config.budget > 0 &&

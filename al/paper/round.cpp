@@ -114,7 +114,9 @@ Addition choose_addition(const Lab& lab, const Arm& arm, const FilmSource& sourc
     bases.insert(bases.end(), a.bought.begin(), a.bought.end());
   }
   std::erase_if(bases, [&](const std::string& id) { return !lab.can_vary(id); });
-  selection.per_base = c.per_base;
+  selection.per_class *= c.films_per_label;
+  selection.total *= c.films_per_label;
+  selection.per_base = c.per_base * c.films_per_label;
   selection.realism_percentile = c.realism_percentile;
   const std::vector<ScoredFilm> films =
       score_variants(lab, source, learner, some_of(lab, bases, round), scoring, round);
