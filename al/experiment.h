@@ -64,7 +64,7 @@ struct Progress {
   std::string unit;             // "full data, seed 1" or "bald, seed 2, 32 labels"
   int64_t unit_index, units;    // 0-based
   int64_t done = 0, total = 0;  // steps or images
-  double loss = 0;
+  double loss = 0;              // NaN: what advances has none
   const Point* point = nullptr;  // at unit_end
 };
 struct Hooks {

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
       {"run", run_experiment},
       {"experiment paper", experiment_paper},
       {"experiment gal2017", experiment_gal2017},
+      {"experiment mahapatra2013", experiment_mahapatra2013},
       {"train", train},
       {"eval", eval},
       {"predict", predict},

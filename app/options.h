@@ -6,6 +6,7 @@
 
 #include "al/cost.h"
 #include "al/gal2017.h"
+#include "al/mahapatra2013/experiment.h"
 #include "al/paper/config.h"
 #include "al/synthesis/options.h"
 
@@ -68,6 +69,7 @@ struct Options {
   double min_gain = 0.002;
   double worth = 0;       // money that 0.01 of the metric is worth; 0: unknown
   al::GalConfig gal;               // experiment gal2017; seeds, seed, data are filled from the above
+  al::MahapatraConfig mahapatra;   // experiment mahapatra2013; the same, and size and the shares of the splits
   // predict, eval
   bool uncertainty = false;
   // synth check
@@ -92,6 +94,7 @@ int demo(const Options& options);
 int run_experiment(const Options& options);
 int experiment_paper(const Options& options);
 int experiment_gal2017(const Options& options);
+int experiment_mahapatra2013(const Options& options);
 int train(const Options& options);
 int eval(const Options& options);
 int predict(const Options& options);

@@ -1,5 +1,6 @@
 #include "app/progress.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include "app/setup.h"
@@ -44,7 +45,7 @@ void RunProgress::show(const al::Progress& p) {
       }
       break;
     case al::Progress::step:
-      terminal_.progress(p.unit, p.done, p.total, "loss " + fixed(p.loss, 3) + time_left(p));
+      terminal_.progress(p.unit, p.done, p.total, (std::isnan(p.loss) ? "" : "loss " + fixed(p.loss, 3)) + time_left(p));
       break;
     case al::Progress::scoring:
       terminal_.progress(p.unit + ", scoring", p.done, p.total, time_left(p));

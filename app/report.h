@@ -16,4 +16,7 @@ std::string write_paper_report(const std::string& run_folder);
 // The curves and the table of run_folder/gal2017.json beside the published numbers: report/gal2017.html.
 std::string write_gal2017_report(const std::string& run_folder, const std::string& command);
 
+// Curves, tables and pictures of run_folder/mahapatra2013.json: report/mahapatra2013.html.
+std::string write_mahapatra2013_report(const std::string& run_folder);
+
 }  // namespace querent::app

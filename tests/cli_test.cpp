@@ -148,7 +148,7 @@ TEST_SUITE("cli_test") {
     CHECK(s.run("") == 0);
     CHECK(s.out().find("querent demo") != std::string::npos);
     for (const char* verb : {"demo", "run", "train", "eval", "predict", "report", "advise", "doctor", "explain", "data check", "data phantom",
-                             "experiment paper"}) {
+                             "experiment paper", "experiment mahapatra2013"}) {
       INFO(verb);
       CHECK(s.run(std::string(verb) + " --help") == 0);
       CHECK(s.out().find("--threads") != std::string::npos);
