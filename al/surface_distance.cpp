@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "al/statistics.h"
 #include "tensor/error.h"
@@ -94,12 +95,35 @@ std::vector<uint8_t> outline(std::span<const uint8_t> mask, int64_t H, int64_t W
   return edge;
 }
 
+namespace {
+
+// Both directions between the outlines.
+struct OutlineDistances {
+  std::vector<double> ab, ba;
+};
+OutlineDistances outline_distances(std::span<const uint8_t> a, std::span<const uint8_t> b, int64_t H, int64_t W,
+                                   double dy, double dx) {
+  const std::vector<uint8_t> edge_a = outline(a, H, W), edge_b = outline(b, H, W);
+  OutlineDistances d{directed(edge_a, edge_b, H, W, dy, dx), directed(edge_b, edge_a, H, W, dy, dx)};
+  internal_check(!d.ab.empty() && !d.ba.empty(), "distance: an empty mask has no outline");
+  return d;
+}
+
+}  // namespace
+
 Hausdorff hausdorff(std::span<const uint8_t> a, std::span<const uint8_t> b, int64_t H, int64_t W, double dy,
                     double dx) {
-  const std::vector<uint8_t> edge_a = outline(a, H, W), edge_b = outline(b, H, W);
-  const std::vector<double> ab = directed(edge_a, edge_b, H, W, dy, dx), ba = directed(edge_b, edge_a, H, W, dy, dx);
-  internal_check(!ab.empty() && !ba.empty(), "distance: the Hausdorff distance of an empty mask");
+  const auto [ab, ba] = outline_distances(a, b, H, W, dy, dx);
   return {std::max(ab.back(), ba.back()), std::max(quantile(ab, 0.95), quantile(ba, 0.95))};
+}
+
+double mean_contour_distance(std::span<const uint8_t> a, std::span<const uint8_t> b, int64_t H, int64_t W, double dy,
+                             double dx) {
+  const auto [ab, ba] = outline_distances(a, b, H, W, dy, dx);
+  const auto mean = [](const std::vector<double>& d) {
+    return std::accumulate(d.begin(), d.end(), 0.0) / static_cast<double>(d.size());
+  };
+  return (mean(ab) + mean(ba)) / 2;
 }
 
 }  // namespace querent::al

@@ -20,5 +20,9 @@ struct Hausdorff {
 // Neither mask may be empty.
 Hausdorff hausdorff(std::span<const uint8_t> a, std::span<const uint8_t> b, int64_t H, int64_t W, double dy = 1,
                     double dx = 1);
+// Mean absolute contour distance: over the outline of `a` the mean distance to the outline of `b`, and the other way
+// round; the mean of both. Neither mask may be empty.
+double mean_contour_distance(std::span<const uint8_t> a, std::span<const uint8_t> b, int64_t H, int64_t W,
+                             double dy = 1, double dx = 1);
 
 }  // namespace querent::al

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
       {"experiment paper", experiment_paper},
       {"experiment gal2017", experiment_gal2017},
       {"experiment mahapatra2013", experiment_mahapatra2013},
+      {"experiment scr2006", experiment_scr2006},
       {"train", train},
       {"eval", eval},
       {"predict", predict},

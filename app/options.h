@@ -8,6 +8,7 @@
 #include "al/gal2017.h"
 #include "al/mahapatra2013/experiment.h"
 #include "al/paper/config.h"
+#include "al/scr2006/experiment.h"
 #include "al/synthesis/options.h"
 
 namespace querent::app {
@@ -19,7 +20,7 @@ struct Options {
   std::string command_line;
   // every verb
   uint64_t seed = 1;
-  int threads = 0;  // 0: all cores
+  int threads = 0;            // 0: all cores
   std::string conv = "auto";  // how 3x3 convolutions are computed
   std::string out;
   bool json = false, quiet = false, no_color = false;
@@ -41,35 +42,36 @@ struct Options {
   double dropout = -1;  // < 0: the preset's
   std::string weights;
   // training
-  int64_t steps = 0;  // optimizer steps a round; 0: the preset's
+  int64_t steps = 0;       // optimizer steps a round; 0: the preset's
   int64_t full_steps = 0;  // run: optimizer steps of the full-data model; 0: the preset's
-  int64_t batch = 0;  // automatic_batch: what fits (setup.h)
+  int64_t batch = 0;       // automatic_batch: what fits (setup.h)
   double lr = 0;
   double weight_decay = 1e-4;
   bool no_augment = false, keep_weights = false;  // keep_weights: continue from the last round instead of from scratch
   bool resume = false, force = false;
   // active learning
   std::vector<std::string> strategies;
-  int64_t seeds = 0;               // 0: the preset's
-  int64_t start = 0, budget = 0;   // labels at the start and at the end; 0: the preset's
-  double growth = 2;               // each round multiplies the labels by this
-  int64_t mc = 0;                  // MC-dropout passes T
-  int64_t pool_limit = 0;          // score at most so many pool images a round
+  int64_t seeds = 0;              // 0: the preset's
+  int64_t start = 0, budget = 0;  // labels at the start and at the end; 0: the preset's
+  double growth = 2;              // each round multiplies the labels by this
+  int64_t mc = 0;                 // MC-dropout passes T
+  int64_t pool_limit = 0;         // score at most so many pool images a round
   std::string cold_start = "random";
-  int64_t ensemble = 0;            // networks trained apart whose predictions are the passes; 0: MC-dropout
+  int64_t ensemble = 0;                        // networks trained apart whose predictions are the passes; 0: MC-dropout
   double pseudo_labels = 0, pseudo_decay = 0;  // CEAL: train on what the network is sure about; 0: never
-  int64_t patience = 0;            // stop after so many rounds without improvement on validation; 0: never
-  std::string reduction = "mean";  // seg: how pixel scores become an image score
-  al::PaperConfig paper;           // experiment paper; `run` is filled from the above
-  al::Rates rates;  // what a label costs
+  int64_t patience = 0;                        // stop after so many rounds without improvement on validation; 0: never
+  std::string reduction = "mean";              // seg: how pixel scores become an image score
+  al::PaperConfig paper;                       // experiment paper; `run` is filled from the above
+  al::Rates rates;                             // what a label costs
   // advise
-  double target = 0;      // the metric to reach; 0: `share` of the full-data figure
+  double target = 0;  // the metric to reach; 0: `share` of the full-data figure
   double share = 0.99;
-  int64_t more = 0;       // labels whose gain is told; 0: as many as the last round added
+  int64_t more = 0;  // labels whose gain is told; 0: as many as the last round added
   double min_gain = 0.002;
-  double worth = 0;       // money that 0.01 of the metric is worth; 0: unknown
-  al::GalConfig gal;               // experiment gal2017; seeds, seed, data are filled from the above
-  al::MahapatraConfig mahapatra;   // experiment mahapatra2013; the same, and size and the shares of the splits
+  double worth = 0;               // money that 0.01 of the metric is worth; 0: unknown
+  al::GalConfig gal;              // experiment gal2017; seeds, seed, data are filled from the above
+  al::MahapatraConfig mahapatra;  // experiment mahapatra2013; the same, and size and the shares of the splits
+  al::Scr2006Config scr2006;      // experiment scr2006; seed, size, data are filled from the above
   // predict, eval
   bool uncertainty = false;
   // synth check
@@ -95,6 +97,7 @@ int run_experiment(const Options& options);
 int experiment_paper(const Options& options);
 int experiment_gal2017(const Options& options);
 int experiment_mahapatra2013(const Options& options);
+int experiment_scr2006(const Options& options);
 int train(const Options& options);
 int eval(const Options& options);
 int predict(const Options& options);

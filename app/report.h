@@ -19,4 +19,7 @@ std::string write_gal2017_report(const std::string& run_folder, const std::strin
 // Curves, tables and pictures of run_folder/mahapatra2013.json: report/mahapatra2013.html.
 std::string write_mahapatra2013_report(const std::string& run_folder);
 
+// The tables, box plots and Bland-Altman plots of folder/scr2006.json and films.json: report/scr2006.html.
+std::string write_scr2006_report(const std::string& folder, const std::string& command);
+
 }  // namespace querent::app

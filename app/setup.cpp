@@ -38,8 +38,8 @@ Options with_defaults(Options o) {
   return o;
 }
 
-data::Dataset open_filtered(const Options& o) {
-  data::Dataset d = data::open_dataset(o.data, {.name = o.layout});
+data::Dataset open_filtered(const Options& o, const std::string& organ) {
+  data::Dataset d = data::open_dataset(o.data, {.name = o.layout, .organ = organ});
   data::Filters f;
   f.classes = o.classes;
   f.exclude = o.exclude;

@@ -11,8 +11,8 @@ namespace querent::app {
 // Fills in every 0 with the default of the task: seg U-Net of width 16, cls ResNet18 of width 32, sized for two CPU cores.
 Options with_defaults(Options o);
 
-// Opens options.data and applies --classes, --merge, --exclude and --limit.
-data::Dataset open_filtered(const Options& o);
+// Opens options.data and applies --classes, --merge, --exclude and --limit. Masks are of `organ` (data/layouts.h).
+data::Dataset open_filtered(const Options& o, const std::string& organ = "lungs");
 // The same, split by patient and checked: no leaks, labels or masks for every case, at least two classes for cls.
 data::Dataset open_and_split(const Options& o);
 int64_t count_patients(const data::Dataset& d);

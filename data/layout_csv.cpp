@@ -118,7 +118,13 @@ void chexpert_cases(const Csv& csv, Dataset& d) {
   d.layout = "chexpert";
 }
 
-void own_cases(const Csv& csv, Dataset& d) {
+int mask_column(const Csv& csv, const std::string& organ) {
+  if (organ == "heart") return csv.column({"heart_mask"});
+  if (organ == "clavicles") return csv.column({"clavicle_mask", "clavicles_mask"});
+  return csv.column({"mask", "mask_path"});
+}
+
+void own_cases(const Csv& csv, const Layout& layout, Dataset& d) {
   const int image = csv.column({"image", "path", "image_path", "filename", "file"});
   std::string found;
   for (const std::string& name : csv.header) found += (found.empty() ? "" : ", ") + name;
@@ -126,7 +132,7 @@ void own_cases(const Csv& csv, Dataset& d) {
         "{}: no column named image or path; found: {}; needed: image, and label or mask (optional: patient_id, "
         "split, id)",
         csv.path, found);
-  const int mask = csv.column({"mask", "mask_path"}), label = csv.column({"label", "class"}),
+  const int mask = mask_column(csv, layout.organ), label = csv.column({"label", "class"}),
             patient = csv.column({"patient_id", "patient", "patientid"}), split = csv.column({"split"}),
             id = csv.column({"id"}), width = csv.column({"width"}), height = csv.column({"height"}),
             spacing = csv.column({"spacing_mm"});
@@ -173,15 +179,15 @@ bool read_nih(const Listing& l, const Layout&, Dataset& d) {
   return false;
 }
 
-void read_csv_dataset(const fs::path& path, Dataset& d) {
+void read_csv_dataset(const fs::path& path, const Layout& layout, Dataset& d) {
   const Csv csv = read_csv(path);
   if (is_nih(csv)) return nih_cases(csv, list_folder(path.has_parent_path() ? path.parent_path() : fs::path(".")), d);
-  is_chexpert(csv) ? chexpert_cases(csv, d) : own_cases(csv, d);
+  is_chexpert(csv) ? chexpert_cases(csv, d) : own_cases(csv, layout, d);
   check(!d.cases.empty(), "{}: has no rows below its header; nothing to read", csv.path);
   note_missing(d, csv.path);
 }
 
-bool read_table(const Listing& l, const Layout&, Dataset& d) {
+bool read_table(const Listing& l, const Layout& layout, Dataset& d) {
   std::vector<std::string> tables;
   for (const std::string& f : l.files) {
     if (f.find('/') == f.npos && lower(f).ends_with(".csv")) tables.push_back(f);
@@ -192,7 +198,7 @@ bool read_table(const Listing& l, const Layout&, Dataset& d) {
   if (tables.empty()) return false;
   check(tables.size() == 1, "{}: several tables ({}, {} ...); give the path of the one to read", l.root.string(),
         tables[0], tables.back());
-  read_csv_dataset(l.root / tables[0], d);
+  read_csv_dataset(l.root / tables[0], layout, d);
   return true;
 }
 

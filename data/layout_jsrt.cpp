@@ -96,8 +96,6 @@ bool read_jsrt(const Listing& l, const Layout& layout, Dataset& d) {
     if (!fold.empty()) folds[stem] = fold;
   }
   if (films.empty()) return false;
-  check(layout.organ == "lungs" || layout.organ == "heart" || layout.organ == "clavicles",
-        "organ: '{}' is unknown; choose lungs, heart or clavicles", layout.organ);
   size_t without = 0;
   for (const auto& [stem, file] : films) {
     Case c;

@@ -33,6 +33,6 @@ bool read_mnist(const Listing&, const Layout&, Dataset&);
 bool read_jsrt(const Listing&, const Layout&, Dataset&);
 bool read_nih(const Listing&, const Layout&, Dataset&);
 bool read_table(const Listing&, const Layout&, Dataset&);  // the labels.csv of a folder
-void read_csv_dataset(const std::filesystem::path& csv, Dataset&);
+void read_csv_dataset(const std::filesystem::path& csv, const Layout&, Dataset&);
 
 }  // namespace querent::data

@@ -24,7 +24,13 @@ Case image_case(const Listing& l, const std::string& file) {
   return c;
 }
 
-void finish(Dataset& d) {
+// Masks are the lungs where a layout tells no organs apart.
+void forget_masks(Dataset& d) {
+  for (Case& c : d.cases) c.mask.clear();
+}
+
+void finish(Dataset& d, const Layout& layout) {
+  if (layout.organ != "lungs" && d.layout != "csv" && d.layout != "jsrt") forget_masks(d);
   const auto guessed = std::count_if(d.cases.begin(), d.cases.end(), [](const Case& c) { return !c.patient.empty(); });
   if (d.layout != "csv" && d.layout != "nih" && d.layout != "chexpert" && d.layout != "mnist" && guessed > 0)
     d.notes.push_back(text("patients of {} of {} cases were read from the file names", guessed, d.cases.size()));
@@ -159,19 +165,25 @@ bool read_mnist(const Listing& l, const Layout&, Dataset& d) {
 Dataset open_dataset(const fs::path& path, const Layout& layout) {
   std::error_code error;
   check(fs::exists(path, error), "{}: no such file or folder; check the path", path.string());
+  check(layout.organ == "lungs" || layout.organ == "heart" || layout.organ == "clavicles",
+        "organ: '{}' is unknown; choose lungs, heart or clavicles", layout.organ);
   Dataset d;
   if (!fs::is_directory(path, error)) {
     const std::string end = lower(path.extension().string());
-    if (end == ".jsonl") return load_manifest(path);
+    if (end == ".jsonl") {
+      d = load_manifest(path);
+      if (layout.organ != "lungs") forget_masks(d);
+      return d;
+    }
     d.root = path.has_parent_path() ? path.parent_path().string() : ".";
     if (is_image_name(path)) {
       read_images(Listing{path.has_parent_path() ? path.parent_path() : fs::path("."), {path.filename().string()}},
                   layout, d);
     } else {
       check(end == ".csv", "{}: not a data set; give a folder, a CSV, a manifest (.jsonl) or an image", path.string());
-      read_csv_dataset(path, d);
+      read_csv_dataset(path, layout, d);
     }
-    finish(d);
+    finish(d, layout);
     return d;
   }
   static const std::vector<std::pair<std::string, Reader>> readers = {
@@ -186,7 +198,7 @@ Dataset open_dataset(const fs::path& path, const Layout& layout) {
     d = {};
     d.root = path.string();
     if (read(listing, layout, d)) {
-      finish(d);
+      finish(d, layout);
       return d;
     }
   }

@@ -1,7 +1,8 @@
 // Opening a data set: one function that recognises the common layouts of chest X-ray collections.
 //
 //   csv       labels.csv or any CSV: image|path, mask, label|class, patient_id|patient, split, id, width, height,
-//             spacing_mm; other columns are kept in Case::extra; paths are relative to the CSV
+//             spacing_mm; other columns are kept in Case::extra; paths are relative to the CSV. Masks of the heart and
+//             the clavicles: heart_mask, clavicle_mask
 //   folders   ROOT/CLASS/*.png, or ROOT/{train,val,test}/CLASS/*.png
 //   pairs     images/ beside masks/ (also imgs, CXR_png; mask, labels, ManualMask), matched by name; "_mask" suffixes;
 //             several masks of one image (Montgomery: left and right lung) are united
@@ -20,7 +21,7 @@ namespace querent::data {
 
 struct Layout {
   std::string name = "auto";    // or one of the names above
-  std::string organ = "lungs";  // jsrt: lungs, heart or clavicles is what `mask` means
+  std::string organ = "lungs";  // lungs, heart or clavicles: what `mask` means in csv and jsrt; elsewhere only lungs
 };
 
 // `path`: a folder, a CSV, a saved manifest (.jsonl) or an image. Reads tables and folder listings, not the images.
