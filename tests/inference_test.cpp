@@ -258,8 +258,8 @@ TEST_CASE("the plan of a training is what it needs, within 3 %") {
         {{.name = "unet", .classes = 1, .width = 8, .depth = 3}, 64, 1},
         {{.name = "resnet18", .classes = 3, .width = 16, .dropout = 0.2}, 64, 8}}) {
     CAPTURE(options.json());
+    set_threads(1);  // a plan counts what each thread takes
     const TrainingMemory plan = plan_training(options, size, batch);
-    set_threads(1);
     release_free_memory();
     const size_t before = memory_stats().live;
     Params params(Device::cpu(), 5);

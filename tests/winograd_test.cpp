@@ -16,13 +16,22 @@ struct Forced {
   ~Forced() { set_conv_algorithm(ConvAlgorithm::automatic); }
 };
 
-Case shape(const char* op, int64_t n, int64_t h, int64_t w, int64_t c, int64_t o, int64_t padding) {
-  const Conv2dAttrs conv{.padding = padding};
-  const Shape x{n, h, w, c}, filter{o, 3, 3, c}, y{n, h + 2 * padding - 2, w + 2 * padding - 2, o};
-  const std::string name = text("{}x{}x{} {} to {} padding {}", n, h, w, c, o, padding);
-  if (std::string_view(op) == "conv2d") return {name, {{x}, {filter}, {{o}}}, conv};
-  if (std::string_view(op) == "conv2d_grad_input") return {name, {{y}, {filter}}, Conv2dGradInputAttrs{conv, {h, w}}};
-  return {name, {{x}, {y}}, Conv2dGradWeightAttrs{conv, 3}};
+struct Filter {
+  int64_t side, stride;
+};
+
+Case shape(std::string_view op, Filter f, int64_t n, int64_t h, int64_t w, int64_t c, int64_t o, int64_t padding) {
+  const Conv2dAttrs conv{.stride = f.stride, .padding = padding};
+  const auto positions = [&](int64_t size) { return (size + 2 * padding - f.side) / f.stride + 1; };
+  const Shape x{n, h, w, c}, filter{o, f.side, f.side, c}, y{n, positions(h), positions(w), o};
+  const std::string name = text("{}x{} stride {}: {}x{}x{} {} to {} padding {}", f.side, f.side, f.stride, n, h, w, c, o, padding);
+  if (op == "conv2d") return {name, {{x}, {filter}, {{o}}}, conv};
+  if (op == "conv2d_grad_input") return {name, {{y}, {filter}}, Conv2dGradInputAttrs{conv, {h, w}}};
+  if (op == "conv_transpose2d")  // from y to x
+    return {name, {{y}, {filter}, {{c}}},
+            ConvTranspose2dAttrs{.stride = f.stride, .padding = padding,
+                                 .output_padding = {(h + 2 * padding - f.side) % f.stride, (w + 2 * padding - f.side) % f.stride}}};
+  return {name, {{x}, {y}}, Conv2dGradWeightAttrs{conv, f.side}};
 }
 
 }  // namespace
@@ -36,20 +45,24 @@ TEST_CASE("forced Winograd agrees with the float64 reference and does not depend
   };
   for (const Algorithm& algorithm : {Algorithm{ConvAlgorithm::winograd2, 4}, {ConvAlgorithm::winograd4, 40}}) {
     const Forced forced(algorithm.kind);
-    for (const char* name : {"conv2d", "conv2d_grad_input", "conv2d_grad_weight"}) {
+    for (const char* name : {"conv2d", "conv2d_grad_input", "conv_transpose2d", "conv2d_grad_weight"}) {
       const Op& op = find_op(name);
-      for (const int64_t padding : {0, 1, 2}) {
-        for (const Case& c : {shape(name, 1, 3, 3, 1, 1, padding), shape(name, 2, 5, 7, 3, 5, padding),
-                              shape(name, 1, 8, 8, 16, 16, padding), shape(name, 3, 13, 10, 17, 33, padding),
-                              shape(name, 1, 21, 34, 40, 24, padding), shape(name, 16, 6, 6, 64, 48, padding)}) {
-          set_threads(1);
-          const Tensors one = run_case(op, c, DType::f32);
-          set_threads(3);
-          const Tensors three = run_case(op, c, DType::f32);
-          set_threads(0);
-          CHECK_MESSAGE(std::ranges::equal(one[0].host(), three[0].host()), name, " / ", c.name);
-          const double ratio = error_over_bound(op, c, one, run_case(op, c, DType::f64));
-          CHECK_MESSAGE(ratio < algorithm.amplification, name, " / ", c.name, ": ", ratio, " times the bound of a direct sum");
+      for (const Filter f : {Filter{3, 1}, {4, 1}, {4, 2}}) {
+        for (int64_t padding = 0; padding < f.side; ++padding) {
+          for (const Case& c :
+               {shape(name, f, 1, f.side, f.side, 1, 1, padding), shape(name, f, 2, 5, 7, 3, 5, padding),
+                shape(name, f, 1, 8, 8, 16, 16, padding), shape(name, f, 3, 13, 10, 17, 33, padding),
+                shape(name, f, 1, 21, 34, 40, 24, padding), shape(name, f, 16, 6, 6, 64, 48, padding)}) {
+            set_threads(1);
+            const Tensors one = run_case(op, c, DType::f32);
+            set_threads(3);
+            const Tensors three = run_case(op, c, DType::f32);
+            set_threads(0);
+            CHECK_MESSAGE(std::ranges::equal(one[0].host(), three[0].host()), name, " / ", c.name);
+            const double ratio = error_over_bound(op, c, one, run_case(op, c, DType::f64));
+            CHECK_MESSAGE(ratio < algorithm.amplification, name, " / ", c.name, ": ", ratio,
+                          " times the bound of a direct sum");
+          }
         }
       }
     }

@@ -16,6 +16,13 @@ namespace querent::cpu {
 // not asked of the system again and again.
 inline Tensor scratch(int64_t floats) { return Tensor::empty({floats}, DType::f32); }
 
+// Floats from one row of a packed block to the next: rows whose distance is a large power of two would compete for the same
+// few places of the first-level cache.
+inline int64_t row_stride(int64_t floats) { return floats % 256 == 0 ? floats + 16 : floats; }
+
+// The same for whole planes, of which one pixel is written to many: an odd number of cache lines.
+inline int64_t plane_stride(int64_t floats) { return (floats + 15) / 16 * 16 | 16; }
+
 // What is done to each output before it is stored: (y - shift[o]) factor[o] + offset[o] unless these are null, then 0 for
 // what is negative if `relu`.
 struct Epilogue {
@@ -48,6 +55,8 @@ struct ConvJob {
 };
 // Every output element is written by one thread, adding taps and channels in the same order whatever the thread count.
 void run_conv(const ConvJob& job);
+// The same for few positions with many channels (conv_deep.cpp); w_in or w_out is 1, and an epilogue needs w_in = 1.
+void run_conv_deep(const ConvJob& job);
 
 struct ConvWeightJob {
   const float *x, *dy;
@@ -56,5 +65,6 @@ struct ConvWeightJob {
   Conv2dAttrs a;
 };
 void run_conv_weight(const ConvWeightJob& job);
+void run_conv_weight_deep(const ConvWeightJob& job);  // one group
 
 }  // namespace querent::cpu

@@ -4,8 +4,7 @@
 // channels x 2 vectors of outputs costs, for each pixel, MC broadcasts of neighbouring floats of x, two loads of dy and
 // 2*MC multiply-adds. Small filters: positions are cut into fixed chunks of rows, each summed into a buffer of its own,
 // and the buffers are added in order. Large filters: one chunk, and threads share the tiles. Which of the two depends
-// on the shape only, so the bits do not depend on the number of threads. Narrow images with large filters: what a tap
-// reads is first copied into one long strip, so that a tile runs over all images without stopping.
+// on the shape only, so the bits do not depend on the number of threads. Few positions with many channels: conv_deep.cpp.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/cpu/conv_weight.cpp"
 #include <algorithm>
@@ -113,26 +112,6 @@ void add_strip(const ConvWeightJob& j, int64_t n, int64_t row, int64_t end, int6
     channels_of<2>(s, cg, outputs, sums, ld);
 }
 
-// For each tap, x under all output positions in order: [tap][n,i,j][C], zeros beyond the border.
-Tensor gather_taps(const ConvWeightJob& j) {
-  const int64_t positions = j.n * j.oh * j.ow, taps = j.kh * j.kw;
-  const Tensor memory = scratch(taps * positions * j.c);
-  float* all = memory.data<float>();
-#pragma omp parallel for schedule(static) collapse(2)
-  for (int64_t tap = 0; tap < taps; ++tap) {
-    for (int64_t k = 0; k < positions; ++k) {
-      const int64_t h = k / j.ow % j.oh * j.a.stride.h + tap / j.kw * j.a.dilation.h - j.a.padding.h;
-      const int64_t w = k % j.ow * j.a.stride.w + tap % j.kw * j.a.dilation.w - j.a.padding.w;
-      float* to = all + (tap * positions + k) * j.c;
-      if (h < 0 || h >= j.h || w < 0 || w >= j.w)
-        std::fill_n(to, j.c, 0.0f);
-      else
-        std::copy_n(j.x + ((k / j.ow / j.oh * j.h + h) * j.w + w) * j.c, j.c, to);
-    }
-  }
-  return memory;
-}
-
 void RunConvWeight(const ConvWeightJob& j) {
   const D d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), cg = j.c / j.a.groups, og = j.o / j.a.groups;
@@ -166,20 +145,6 @@ void RunConvWeight(const ConvWeightJob& j) {
             for (int64_t p = 0; p < panels; ++p)
               add_strip(j, k / row_chunks, row, std::min(row + chunk_rows, j.oh), tap / j.kw, tap % j.kw, g, p * panel,
                         sums + part * size + (g * taps + tap) * cg * ld + p * panel, ld);
-      }
-    }
-  } else if (j.ow < 8 && j.a.groups == 1 && j.n * j.oh * j.ow <= 4096) {
-    const int64_t positions = j.n * j.oh * j.ow;
-    const Tensor gathered = gather_taps(j);
-#pragma omp parallel for schedule(dynamic) collapse(2)
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      for (int64_t p = 0; p < panels; ++p) {
-        const Strip s{gathered.data<float>() + tap * positions * j.c, j.dy + p * panel, 0, 0, j.c, j.o, 1, positions};
-        float* to = sums + tap * cg * ld + p * panel;
-        if (og - p * panel <= lanes)
-          channels_of<1>(s, cg, og - p * panel, to, ld);
-        else
-          channels_of<2>(s, cg, og - p * panel, to, ld);
       }
     }
   } else {

@@ -1,24 +1,65 @@
-// Winograd convolutions F(m x m, 3x3), m = 2 or 4: 3x3 filters, stride 1, no dilation, one group.
+// Winograd convolutions of stride 1 with R x R filters by T points a side, for (T, R) = (4, 3), (6, 3), (6, 4), (4, 2),
+// (6, 2): no dilation, one group.
+//
+// A 4x4 filter of stride 2 is a 2x2 filter of stride 1 over four times the channels: the four phases of the image, its
+// rows and columns modulo 2, are channels of their own. Its transpose has the phases at the output. So that is a job,
+// too.
 #pragma once
+#include <algorithm>
+
 #include "tensor/cpu/conv_job.h"
 
 namespace querent::cpu {
 
+// The weight of tap (i, j), phase (p, q), from input channel c to output channel o is
+// weights[o*out + c*in + i*tap_h + j*tap_w + p*phase_h + q*phase_w].
+struct WinogradWeights {
+  const float* weights;
+  int64_t out, in, tap_h, tap_w, phase_h = 0, phase_w = 0;
+};
+
+// Output (i, j) is the sum over taps of input (i + tap, j + tap). Input (i, j) of phase (p, q) is x at (i*x_step + p -
+// pad_h, ..), zero outside of the image; output (i, j) of phase (p, q) is y at (i*y_step + p - crop_h, ..), if there.
 struct WinogradJob {
   const float* x;  // [N,H,W,in]
   int64_t n, h, w, in;
   float* y;  // [N,rows,cols,out]
   int64_t rows, cols, out;
   int64_t pad_h, pad_w;
-  // The weight of tap t = 0..8 from input channel c to output channel o is weights[o*w_out + c*w_in + t*w_tap].
-  const float* weights;
-  int64_t w_out, w_in, w_tap;
+  WinogradWeights weights;
+  int64_t x_step = 1, y_step = 1, crop_h = 0, crop_w = 0;
   const float* filters = nullptr;  // the weights, transformed (conv_plan.h); null: that is part of the call
-  const float* bias = nullptr;  // [out]
+  const float* bias = nullptr;     // [out]
   Epilogue epilogue = {};
+  int64_t x_phases() const { return x_step * x_step; }
+  int64_t y_phases() const { return y_step * y_step; }
 };
-void run_winograd(int m, const WinogradJob& job);
-void transform_filters(int m, const WinogradJob& job, float* to);  // reads the weights and channels of the job
+struct WinogradForm {
+  int points, taps;  // T, R
+  int tile() const { return points + 1 - taps; }
+};
+
+// Tiles that are transformed at once, for padded numbers of channels in all phases. `shared`: all of them, by all
+// threads.
+struct WinogradBlocks {
+  int64_t tiles;
+  bool shared;
+};
+inline WinogradBlocks winograd_blocks(int64_t products, int64_t in, int64_t out, int64_t tiles, int64_t register_rows) {
+  if (in * out > tiles * (in + out)) return {tiles, true};
+  // About a megabyte, and rows come in full register tiles.
+  const int64_t fit = (int64_t{1} << 20) / (products * (in + out) * 4) / register_rows;
+  return {std::clamp<int64_t>(fit, 2, 16) * register_rows, false};
+}
+// Of the weight gradient: four megabytes, or as much as the sums take, which every block adds to.
+inline int64_t winograd_weight_block(int64_t products, int64_t in, int64_t out, int64_t tiles) {
+  const int64_t bytes = std::clamp<int64_t>(products * in * out * 4, int64_t{4} << 20, int64_t{32} << 20);
+  return std::min(tiles, std::clamp<int64_t>(bytes / (products * (in + out) * 4), 16, 1024));
+}
+
+void run_winograd(WinogradForm form, const WinogradJob& job);
+void transform_filters(WinogradForm form, const WinogradJob& job,
+                       float* to);  // reads the weights and channels of the job
 
 struct WinogradWeightJob {
   const float* x;  // [N,H,W,in]
@@ -26,8 +67,10 @@ struct WinogradWeightJob {
   const float* dy;  // [N,rows,cols,out]
   int64_t rows, cols, out;
   int64_t pad_h, pad_w;
-  float* dw;  // [out,3,3,in]
+  float* dw;
+  WinogradWeights to;  // where a weight's gradient goes in dw; its `in` is 1 and its `weights` null
+  int64_t x_step = 1;
 };
-void run_winograd_weight(int m, const WinogradWeightJob& job);
+void run_winograd_weight(WinogradForm form, const WinogradWeightJob& job);
 
 }  // namespace querent::cpu

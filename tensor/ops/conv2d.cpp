@@ -217,6 +217,10 @@ const std::vector<Layer>& layers() {
       {"stride over kernel", {1, 7, 7, 2}, {3, 2, 2, 2}, {1, 2, 2, 3}, {.stride = 4}},
       {"groups", {2, 5, 6, 6}, {4, 3, 3, 3}, {2, 5, 6, 4}, {.padding = 1, .groups = 2}},
       {"depthwise", {1, 5, 6, 5}, {5, 3, 3, 1}, {1, 5, 6, 5}, {.padding = 1, .groups = 5}},
+      {"4x4 stride 2, deep", {2, 5, 4, 35}, {33, 4, 4, 35}, {2, 2, 2, 33}, {.stride = 2, .padding = 1}},
+      {"one position, deep", {1, 2, 2, 64}, {34, 4, 4, 64}, {1, 1, 1, 34}, {.stride = 2, .padding = 1}},
+      {"few channels from many", {2, 7, 8, 2}, {33, 4, 4, 2}, {2, 3, 4, 33}, {.stride = 2, .padding = 1}},
+      {"one output, deep", {1, 5, 4, 37}, {1, 4, 4, 37}, {1, 4, 3, 1}, {.padding = 1}},
       {"tails of every block", {1, 13, 17, 33}, {37, 3, 3, 33}, {1, 13, 17, 37}, {.padding = 1}},
   };
   return all;

@@ -119,6 +119,8 @@ std::vector<Case> cases() {
       {"stride over kernel", {{{1, 3, 3, 2}}, {{2, 1, 1, 3}}, {{3}}}, A{.stride = 3}},
       {"groups", {{{1, 3, 4, 4}}, {{4, 2, 2, 3}}, {{6}}}, A{.stride = 2, .groups = 2}},
       {"many channels", {{{1, 3, 3, 35}}, {{35, 2, 2, 19}}, {{19}}}, A{.stride = 2}},
+      {"few channels from many", {{{1, 3, 5, 36}}, {{36, 4, 4, 1}}, {{1}}}, A{.stride = 2, .padding = 1}},
+      {"deep", {{{2, 2, 3, 33}}, {{33, 4, 4, 35}}, {{35}}}, A{.stride = 2, .padding = 1}},
       {"no bias", {{{1, 3, 3, 2}}, {{2, 2, 2, 3}}, {{}, Sample::none}}, A{.stride = 2}},
       {"channels", {{{1, 3, 3, 2}}, {{3, 2, 2, 3}}, {{}, Sample::none}}, A{}, "x has C=2 channels but w expects 3"},
       {"bias", {{{1, 3, 3, 2}}, {{2, 2, 2, 3}}, {{2}}}, A{}, "b must be [O] with O=3"},
