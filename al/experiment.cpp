@@ -306,7 +306,7 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
     const std::string title = text("{}, seed {}, {} labels", strategy.name, seed, labels);
     // Only the last weights of a curve are for keeps; those before served this round, which is done when this is called.
     const auto drop_previous = [&] {
-      if (round >= 2) std::filesystem::remove(lab.folder.weights(text("{}_r{}", curve, round - 1)));
+      if (round >= 2) discard(lab.folder.weights(text("{}_r{}", curve, round - 1)));
     };
     if (lab.folder.has_unit(name)) {
       const json unit = lab.folder.read_unit(name);
@@ -418,7 +418,7 @@ bool run_experiment(const ExperimentConfig& config, const data::Dataset& dataset
   } catch (const Stopped&) {
     return false;
   }
-  std::filesystem::remove(folder.checkpoint());  // when the last run was killed before it could
+  discard(folder.checkpoint());  // when the last run was killed before it could
   write_results(folder, config, dataset, lab.unit_names);
   return true;
 }

@@ -243,12 +243,13 @@ json mean_of_all(const json& seeds, const char* key) {
 int64_t GalConfig::steps(int64_t labels) const { return std::max(least_steps, epochs * labels / batch); }
 
 std::string GalConfig::json() const {
-  return dump_json({{"experiment", "gal2017"}, {"seed", seed},         {"per_class", per_class},
-                    {"query", query},          {"validation", validation}, {"random_query", random_query},
-                    {"pool_subset", pool_subset}, {"passes", passes},  {"epochs", epochs},
-                    {"batch", batch},          {"least_steps", least_steps}, {"lr", lr},
-                    {"decay", decay},          {"data", data}},
-                   2);
+  nlohmann::json j = {{"experiment", "gal2017"}, {"seed", seed},         {"per_class", per_class},
+                      {"query", query},          {"validation", validation}, {"random_query", random_query},
+                      {"pool_subset", pool_subset}, {"passes", passes},  {"epochs", epochs},
+                      {"batch", batch},          {"least_steps", least_steps}, {"lr", lr},
+                      {"decay", decay},          {"data", data}};
+  add_process(j);
+  return dump_json(j, 2);
 }
 
 const GalPublished* gal_published(const std::string& method) {

@@ -7,6 +7,7 @@
 #include "layers/schedule.h"
 #include "layers/tensor_file.h"
 #include "models/train.h"
+#include "tensor/collective.h"
 
 namespace querent::al {
 namespace {
@@ -16,8 +17,8 @@ constexpr int64_t predict_batch = 16;
 
 }  // namespace
 
-Learner::Learner(const ModelOptions& model, uint64_t seed)
-    : params_(std::make_unique<Params>(Device::cpu(), seed)), model_(make_model(model, *params_)) {
+Learner::Learner(const ModelOptions& model, uint64_t seed, Device device)
+    : params_(std::make_unique<Params>(device, seed)), model_(make_model(model, *params_)) {
   params_->all();
 }
 
@@ -39,6 +40,7 @@ void Learner::save_checkpoint(const std::string& path, const Optimizer& optimize
 bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& o,
                     const TrainHooks& hooks) {
   check(!cases.empty(), "train: there is no labelled image to train on");
+  const int64_t rank = collective().rank, ranks = collective().size, share = share_of_batch(o.batch);
   inference_.reset();  // its memory
   Optimizer optimizer(last_layers(model_, *params_, o.tune_depth), {.kind = OptimOptions::adamw, .lr = o.lr, .weight_decay = o.weight_decay});
   const Schedule schedule(
@@ -64,19 +66,19 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
   loader.set_seed(o.key);
   const Tensor decayed = o.l2 > 0 ? params_->find(o.decayed) : Tensor{};
   TrainingStep train_on(model_, optimizer, {.samples = loss_samples, .l2 = o.l2, .decayed = decayed});
-  std::vector<int64_t> places(static_cast<size_t>(o.batch));  // in the endless stream of images: the dropout streams
+  std::vector<int64_t> places(static_cast<size_t>(share));  // in the endless stream of images: the dropout streams
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
   for (; step < o.steps; ++step) {
     const bool stop = hooks.stop();
     const bool due = std::chrono::duration<double>(Clock::now() - saved).count() > o.checkpoint_every;
-    if (!o.checkpoint.empty() && (stop || due)) {
+    if (!o.checkpoint.empty() && (stop || any_rank(due))) {
       save_checkpoint(o.checkpoint, optimizer, o);
       saved = Clock::now();
     }
     if (stop) return false;
-    const data::Batch batch = loader.train_batch(cases, step, o.batch);
-    std::iota(places.begin(), places.end(), step * o.batch);
+    const data::Batch batch = loader.train_batch(cases, step * ranks + rank, share);
+    std::iota(places.begin(), places.end(), (step * ranks + rank) * share);
     optimizer.set_lr(schedule.rate(step));
     const double value =
         train_on(batch.x, model_.segments ? batch.mask_labels() : batch.label, make_streams(o.key, places, 0));

@@ -11,6 +11,7 @@
 #include "layers/params.h"
 #include "models/bayes.h"
 #include "models/model.h"
+#include "tensor/backend.h"
 
 namespace querent::al {
 
@@ -33,12 +34,14 @@ struct TrainHooks {
 
 class Learner {
  public:
-  // A freshly initialised network for `classes` classes (segmentation: 1). Weights are a function of `seed`.
-  Learner(const ModelOptions& model, uint64_t seed);
+  // A freshly initialised network for `classes` classes (segmentation: 1). Weights are a function of `seed` and lie on
+  // `device`; images and what is returned lie on the host.
+  Learner(const ModelOptions& model, uint64_t seed, Device device = compute_device());
 
   // AdamW, cosine decay after a short warm-up, for options.steps steps of options.batch images drawn from `cases` epoch
-  // by epoch; the loader is given the seed options.key. Continues from options.checkpoint when that file exists. Returns false when hooks.stop() asked to stop;
-  // then the checkpoint is written first.
+  // by epoch; the loader is given the seed options.key. Ranks (tensor/collective.h) take equal shares of each batch and
+  // all have the same weights in the end. Continues from options.checkpoint when that file exists. Returns false when
+  // hooks.stop() asked to stop; then the checkpoint is written first.
   bool train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& options,
              const TrainHooks& hooks);
 

@@ -7,8 +7,11 @@
 #include "al/evaluation.h"
 #include "al/learner.h"
 #include "al/selection_bias.h"
+#include "tensor/backend.h"
+#include "tensor/collective.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
+#include "tensor/plans.h"
 #include "tensor/run.h"
 
 namespace querent::al {
@@ -44,6 +47,24 @@ json count_patients(const data::Dataset& d) {
 
 }  // namespace
 
+void add_process(json& config) {
+  if (compute_device() != Device::cpu()) {
+    config["device"] = device_name(compute_device());
+    if (plan_policy().tf32) config["tf32"] = true;
+  }
+  if (collective().size > 1) config["ranks"] = collective().size;
+}
+void add_process_and_plans(json& results) {
+  add_process(results);
+  if (const std::string hash = PlanBook::of_process().hash(); !hash.empty()) results["plans"] = hash;
+}
+
+void keep_plans(const std::string& folder) {
+  // Of several ranks each meets problems of its own, and a file is written by all together.
+  if (compute_device() != Device::cpu() && collective().size == 1)
+    PlanBook::of_process().open(folder + "/plans.json");
+}
+
 json to_json(const Point& p) {
   return {{"labelled", p.labelled}, {"fraction", p.fraction}, {"metrics", p.metrics}, {"val_metrics", p.val_metrics},
           {"seconds", p.seconds}};
@@ -72,6 +93,7 @@ std::string ExperimentConfig::json() const {
   if (cold_start != "random") j["cold_start"] = cold_start;
   if (ensemble > 0) j["ensemble"] = ensemble;
   if (pseudo_labels > 0) j["pseudo_labels"] = pseudo_labels, j["pseudo_decay"] = pseudo_decay;
+  add_process(j);
   return dump_json(j, 2);
 }
 
@@ -81,6 +103,7 @@ RunFolder::RunFolder(std::string path, const std::string& now) : path_(std::move
   check(!error, "run: cannot create folder '{}': {}; choose another --out", path_, error.message());
   lock_ = std::make_unique<FolderLock>(path_);
   remove_temporary_files(path_);
+  keep_plans(path_);
   if (!fs::exists(file("config.json"))) {
     write_text("config.json", now);
     return;
@@ -102,7 +125,7 @@ json RunFolder::read_unit(const std::string& name) const {
 }
 void RunFolder::write_unit(const std::string& name, const json& unit) const {
   write_json("units/" + name + ".json", unit);
-  fs::remove(checkpoint());
+  discard(checkpoint());
 }
 void RunFolder::write_json(const std::string& name, const json& j) const { write_text(name, dump_json(j, 1) + "\n"); }
 void RunFolder::write_text(const std::string& name, const std::string& text) const { write_atomically(file(name), text); }
@@ -214,7 +237,7 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
   for (int64_t k = 0; k < c.seeds; ++k) seeds.push_back(c.seed + static_cast<uint64_t>(k));
   std::map<std::string, int64_t> split;
   for (const data::Case& k : dataset.cases) ++split[k.split];
-  const json results = {
+  json results = {
       {"task", c.task},
       {"model", c.model},
       {"size", c.size},
@@ -241,6 +264,7 @@ void write_results(const RunFolder& folder, const ExperimentConfig& c, const dat
       {"hashes",
        {{"manifest", sha256_file(folder.file("manifest.jsonl"))}, {"config", sha256_file(folder.file("config.json"))}}},
   };
+  add_process_and_plans(results);
   folder.write_json("results.json", results);
   folder.write_text("results.csv", csv);
   folder.write_text("metrics.jsonl", lines);

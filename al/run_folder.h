@@ -7,6 +7,7 @@
 //   OUT/weights/*.safetensors
 //   OUT/metrics.jsonl        one line per unit, in the order of the experiment
 //   OUT/results.json, results.csv
+//   OUT/plans.json           on a GPU: which kernels its libraries chose (tensor/plans.h)
 #pragma once
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -41,6 +42,14 @@ class RunFolder {
   std::string path_;
   std::unique_ptr<FolderLock> lock_;
 };
+
+// What of the process, besides the flags of a verb, determines results: adds "device" and "tf32" unless it is the CPU,
+// and "ranks" where there are several. Belongs to every configuration.
+void add_process(nlohmann::json& config);
+// The same for results, and "plans", the hash of the kernels that were chosen for a GPU (tensor/plans.h).
+void add_process_and_plans(nlohmann::json& results);
+// On a GPU: from now on the kernels are those in FOLDER/plans.json, and new choices are added to it.
+void keep_plans(const std::string& folder);
 
 // Writes the manifest of a new run; a continued one must have the same images in the same splits.
 void keep_manifest(data::Dataset listed, const RunFolder& folder);

@@ -1,6 +1,11 @@
 #include "al/scoring.h"
 
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
 #include "models/inference.h"
+#include "tensor/collective.h"
 
 namespace querent::al {
 namespace {
@@ -20,6 +25,67 @@ void append(std::vector<CasePasses>& to, const Inference::Answer& said) {
     append_row(to[i].logit, said.output.logits, n);
     if (said.output.log_var) append_row(to[i].log_variance, said.output.log_var, n);
   }
+}
+
+// A case as bytes for the other ranks, which read it with the same binary.
+template <class T>
+void put(std::string& to, const T& value) {
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+template <class T>
+T take(std::string_view& from) {
+  T value;
+  std::memcpy(&value, from.data(), sizeof value);
+  from.remove_prefix(sizeof value);
+  return value;
+}
+template <class Elements>
+void put_all(std::string& to, const Elements& values) {
+  put(to, values.size());
+  to.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof *values.data());
+}
+template <class Elements>
+void take_all(std::string_view& from, Elements& values) {
+  values.resize(take<size_t>(from));
+  const size_t bytes = values.size() * sizeof *values.data();
+  if (bytes > 0) std::memcpy(values.data(), from.data(), bytes);
+  from.remove_prefix(bytes);
+}
+void put(std::string& to, const PoolCase& c) {
+  put(to, c.score.value), put(to, c.score.group), put(to, c.score.parts.size());
+  for (const auto& [name, value] : c.score.parts) put_all(to, name), put(to, value);
+  put_all(to, c.p), put_all(to, c.feature);
+}
+void take(std::string_view& from, PoolCase& c) {
+  c.score.value = take<double>(from), c.score.group = take<int64_t>(from);
+  c.score.parts.resize(take<size_t>(from));
+  for (auto& [name, value] : c.score.parts) take_all(from, name), value = take<double>(from);
+  take_all(from, c.p), take_all(from, c.feature);
+}
+
+// What look(i) says of each case 0..n-1, in batches that the ranks look at in turn. Empty when stop() asked to stop.
+std::vector<PoolCase> shared(size_t n, size_t together, const std::function<bool()>& stop,
+                             const std::function<void(size_t first, std::span<PoolCase> batch)>& look) {
+  const auto rank = static_cast<size_t>(collective().rank), ranks = static_cast<size_t>(collective().size);
+  std::vector<PoolCase> cases(n);
+  const auto batch = [&](size_t first) { return std::span(cases).subspan(first, std::min(together, n - first)); };
+  std::string mine;
+  for (size_t turn = 0; turn < n; turn += together * ranks) {
+    if (stop()) return {};
+    const size_t first = turn + together * rank;
+    if (first >= n) continue;
+    look(first, batch(first));
+    for (const PoolCase& c : batch(first))
+      if (ranks > 1) put(mine, c);
+  }
+  if (ranks == 1) return cases;
+  const std::vector<std::string> said = gather(mine);
+  for (size_t k = 0; k < ranks; ++k) {
+    std::string_view theirs = said[k];
+    for (size_t first = together * k; first < n; first += together * ranks)
+      for (PoolCase& c : batch(first)) take(theirs, c);
+  }
+  return cases;
 }
 
 }  // namespace
@@ -64,25 +130,26 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
   if (needs.labels)
     for (const int64_t i : labelled)
       view.labelled_class.push_back(data::class_index(loader.dataset(), loader.dataset().cases[static_cast<size_t>(i)]));
-  view.cases.reserve(candidates.size());
   const std::span<const int64_t> known = needs.labelled ? labelled : std::span<const int64_t>();
-  const size_t together = scoring_batch(model);
   const auto total = static_cast<int64_t>(candidates.size() + known.size());
   Inference inference(model, needs.features);
   std::vector<Inference> others;
   for (const Learner& other : o.ensemble) others.emplace_back(other.model());
-  const auto batches = [&](std::span<const int64_t> cases, int64_t before, const auto& use) {
-    for (size_t first = 0; first < cases.size() && !o.stop(); first += together) {
-      const auto part = cases.subspan(first, std::min(together, cases.size() - first));
-      use(part, needs.model || needs.features ? loader.batch(part).x : Tensor{});
+  // use(part, x, cases): fills in one batch.
+  const auto look = [&](std::span<const int64_t> all, int64_t before, const auto& use) {
+    return shared(all.size(), scoring_batch(model), o.stop, [&](size_t first, std::span<PoolCase> cases) {
+      const auto part = all.subspan(first, cases.size());
+      use(part, needs.model || needs.features ? loader.batch(part).x : Tensor{}, cases);
       o.progress(before + static_cast<int64_t>(first + part.size()), total);
-    }
+    });
   };
-  batches(known, 0, [&](std::span<const int64_t> part, const Tensor& x) {
-    const Tensor embedding = inference.features(x);
-    for (size_t i = 0; i < part.size(); ++i) append_row(view.labelled.emplace_back(), embedding, static_cast<int64_t>(i));
-  });
-  batches(candidates, static_cast<int64_t>(known.size()), [&](std::span<const int64_t> part, const Tensor& x) {
+  std::vector<PoolCase> embedded =
+      look(known, 0, [&](std::span<const int64_t>, const Tensor& x, std::span<PoolCase> cases) {
+        const Tensor embedding = inference.features(x);
+        for (size_t i = 0; i < cases.size(); ++i) append_row(cases[i].feature, embedding, static_cast<int64_t>(i));
+      });
+  for (PoolCase& c : embedded) view.labelled.push_back(std::move(c.feature));
+  const auto fill = [&](std::span<const int64_t> part, const Tensor& x, std::span<PoolCase> cases) {
     std::vector<CasePasses> said(part.size());
     Tensor embedding;
     const auto keep = [&](const Inference::Answer& answer) {
@@ -98,17 +165,20 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
     if (needs.model && ensemble)
       for (Inference& other : others) append(said, other(x));
     for (size_t i = 0; i < part.size(); ++i) {
-      PoolCase& c = view.cases.emplace_back();
-      c.id = loader.dataset().cases[static_cast<size_t>(part[i])].id;
+      PoolCase& c = cases[i];
+      const std::string& id = loader.dataset().cases[static_cast<size_t>(part[i])].id;
       CasePasses& s = said[i];
-      const Passes passes = !needs.model      ? Passes{.id = c.id}
-                            : model.segments ? segmentation_passes(c.id, T, side, side, s.p, s.logit, s.log_variance)
-                                             : classification_passes(c.id, T, view.classes, s.p, s.logit, s.log_variance);
+      const Passes passes = !needs.model     ? Passes{.id = id}
+                            : model.segments ? segmentation_passes(id, T, side, side, s.p, s.logit, s.log_variance)
+                                             : classification_passes(id, T, view.classes, s.p, s.logit, s.log_variance);
       c.score = score(strategy, passes, o.score);
       if (needs.probabilities) c.p = std::move(s.p);
       if (needs.features) append_row(c.feature, embedding, static_cast<int64_t>(i));
     }
-  });
+  };
+  view.cases = look(candidates, static_cast<int64_t>(known.size()), fill);
+  for (size_t i = 0; i < view.cases.size(); ++i)
+    view.cases[i].id = loader.dataset().cases[static_cast<size_t>(candidates[i])].id;
   return view;
 }
 

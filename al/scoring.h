@@ -20,7 +20,8 @@ struct ScoringOptions {
   std::function<bool()> stop = [] { return false; };
 };
 
-// What the strategy needs to know, one case per candidate in their order; fewer when options.stop() asked to stop.
+// What the strategy needs to know, one case per candidate in their order; none when options.stop() asked to stop. Ranks
+// (tensor/collective.h) look at the batches in turn and tell each other: all get the same bits as one rank alone.
 // Predictions are kept for one batch only, unless the strategy needs the probabilities of all (al/batch.h: memory).
 PoolView survey(const Learner& learner, const data::Loader& loader, const Strategy& strategy,
                 std::span<const int64_t> candidates, std::span<const int64_t> labelled, const ScoringOptions& options);

@@ -5,6 +5,7 @@
 #include "app/cli_flags.h"
 #include "app/options.h"
 #include "app/version.h"
+#include "tensor/plans.h"
 
 namespace querent::app {
 
@@ -12,6 +13,18 @@ void common_flags(CLI::App* v, Options& o) {
   v->add_option("--seed", o.seed, "Random seed: the same seed gives the same bits for any thread count")
       ->capture_default_str();
   v->add_option("--threads", o.threads, "Threads (0: all cores)")->capture_default_str();
+  v->add_option("--device", o.device, "Where networks compute: cpu | cuda | cuda:N | auto (a GPU where there is one)")
+      ->capture_default_str();
+  const auto policy = [v](const char* flag, bool PlanPolicy::*wanted, const char* help) {
+    const auto set = [wanted] {
+      PlanPolicy p = plan_policy();
+      p.*wanted = true;
+      set_plan_policy(p);
+    };
+    v->add_flag_callback(flag, set, help);
+  };
+  policy("--tf32", &PlanPolicy::tf32, "GPU: products may round their factors to 10 bits, on tensor cores");
+  policy("--tune", &PlanPolicy::tune, "GPU: choose kernels by measuring them first");
   v->add_flag("--json", o.json, "Print one JSON object on standard output instead of text");
   v->add_flag("--quiet,-q", o.quiet, "Print errors only");
   v->add_flag("--no-color", o.no_color, "No colours");

@@ -12,6 +12,7 @@
 #include "app/options.h"
 #include "app/version.h"
 #include "tensor/backend.h"
+#include "tensor/collective.h"
 #include "tensor/json.h"
 #include "tensor/run.h"
 #include "tensor/selftest.h"
@@ -79,6 +80,7 @@ int doctor(const Options& o) {
                         {"available_memory_gib", gib(available)},
                         {"free_disk_gib", gib(free_disk)},
                         {"gpus", nlohmann::json::array()},
+                        {"mpi", mpi::collective != nullptr},
                         {"self_test", self_test_json(test)}};
     if (cuda::library_versions) j["cuda"] = cuda::library_versions();
     for (const Gpu& g : found) {
@@ -105,6 +107,7 @@ int doctor(const Options& o) {
     std::printf("  GPU         %s; %s\n", found.empty() ? "no device found: everything runs on the CPU" : "CUDA",
                 cuda::library_versions().c_str());
   }
+  std::printf("  processes   %s\n", mpi::collective ? "several may share a training, by mpirun" : "one: no MPI in this build");
   print_self_test(test, "SIMD");
   for (const Gpu& g : found) {
     std::printf("  %-11s %s, %.1f GiB\n", text("{}", g.device).c_str(), g.name.c_str(),

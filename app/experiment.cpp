@@ -102,7 +102,7 @@ int experiment_paper(const Options& options) {
   const data::Dataset dataset = open_and_split(o);
   fit_batch(o, dataset);
   const al::PaperConfig config = paper_config(o);
-  if (o.force) std::filesystem::remove_all(o.out);
+  if (o.force) discard(o.out);
   RunProgress screen(o, al::primary_metric(config.run.task));
   screen.line(describe(config.run, dataset));
   screen.line(text("profile {} · films by {}, {} variants · {} seeds · {} steps a round", config.profile, config.films,

@@ -15,6 +15,7 @@
 #include "app/setup.h"
 #include "app/stop.h"
 #include "app/svg.h"
+#include "models/train.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
@@ -121,7 +122,8 @@ int experiment_gal2017(const Options& options) {
   if (o.seeds > 0) config.seeds = o.seeds;
   config.seed = o.seed;
   config.data = o.data;
-  if (o.force) std::filesystem::remove_all(o.out);
+  share_of_batch(config.batch);  // while there is nothing to undo
+  if (o.force) discard(o.out);
   RunProgress screen(o, "error");
   al::Hooks hooks;
   hooks.progress = [&](const al::Progress& p) { screen.show(p); };

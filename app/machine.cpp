@@ -4,6 +4,8 @@
 #include <fstream>
 #include <string>
 
+#include "tensor/backend.h"
+
 namespace querent::app {
 namespace {
 
@@ -31,6 +33,12 @@ MachineMemory machine_memory() {
     m.available = std::min(m.available, limit - std::min(limit, group("memory.current")));
   }
   return m;
+}
+
+MachineMemory memory_of(Device device) {
+  if (device == Device::cpu()) return machine_memory();
+  const DeviceMemory m = backend(device).memory(device.index);
+  return {m.total, m.free};
 }
 
 }  // namespace querent::app

@@ -2,6 +2,8 @@
 #pragma once
 #include <cstddef>
 
+#include "tensor/device.h"
+
 namespace querent::app {
 
 struct MachineMemory {
@@ -9,5 +11,6 @@ struct MachineMemory {
   size_t available = 0;  // now, without pushing anything out
 };
 MachineMemory machine_memory();
+MachineMemory memory_of(Device device);  // where tensors of the device lie
 
 }  // namespace querent::app

@@ -2,13 +2,14 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <map>
 
 #include "app/options.h"
+#include "app/ranks.h"
 #include "app/stop.h"
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/run.h"
 
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
   using namespace querent::app;
   wait_briefly(argv);
   std::signal(SIGPIPE, SIG_IGN);
+  join_ranks();
   Options options;
   int exit_code = 0;
   if (!parse_command_line(argc, argv, options, exit_code)) return exit_code;
@@ -54,20 +56,18 @@ int main(int argc, char** argv) {
       {"synth check", synth_check},
   };
   try {
+    check_ranks(options.verb);
     set_threads(options.threads);
     set_conv_algorithm(parse_conv_algorithm(options.conv));
+    set_compute_device(parse_device(options.device));
     watch_for_interrupts();
     return verbs.at(options.verb)(options);
   } catch (const Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    if (e.kind() == ErrorKind::bad_input) return 2;
-    std::fprintf(stderr, "  at %s:%u\n", e.where().file_name(), static_cast<unsigned>(e.where().line()));
-    return 1;
+    if (e.kind() == ErrorKind::bad_input) return fail_ranks(2, e.what());
+    return fail_ranks(1, text("{}\n  at {}:{}", e.what(), e.where().file_name(), e.where().line()));
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: out of memory; use a smaller --batch or --size\n");
-    return 1;
+    return fail_ranks(1, "out of memory; use a smaller --batch or --size");
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    return 1;
+    return fail_ranks(1, e.what());
   }
 }

@@ -20,7 +20,8 @@ struct Options {
   std::string command_line;
   // every verb
   uint64_t seed = 1;
-  int threads = 0;            // 0: all cores
+  int threads = 0;  // 0: all cores
+  std::string device = "cpu";
   std::string conv = "auto";  // how 3x3 convolutions are computed
   std::string out;
   bool json = false, quiet = false, no_color = false;

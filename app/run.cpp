@@ -53,7 +53,7 @@ void print_summary(const std::string& out, uint64_t seed) {
 // Runs the experiment with bars on the screen; returns the exit code.
 int run_with_progress(Options o, const data::Dataset& dataset) {
   fit_batch(o, dataset);
-  if (o.force) fs::remove_all(o.out);
+  if (o.force) discard(o.out);
   const al::ExperimentConfig config = experiment_config(o);
   RunProgress screen(o, al::primary_metric(config.task));
   std::string strategies;

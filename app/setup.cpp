@@ -10,6 +10,8 @@
 #include "data/layouts.h"
 #include "data/split.h"
 #include "models/train.h"
+#include "tensor/backend.h"
+#include "tensor/collective.h"
 #include "tensor/error.h"
 #include "tensor/rng.h"
 
@@ -69,13 +71,14 @@ int64_t count_patients(const data::Dataset& d) {
 void fit_batch(Options& o, const data::Dataset& dataset) {
   constexpr int64_t most = 32;  // more images a step are no longer better for what is learnt
   const ModelOptions model = model_options(o, dataset);
-  const MachineMemory memory = machine_memory();
+  const MachineMemory memory = memory_of(compute_device());
   const bool automatic = o.batch == automatic_batch;
   if (automatic) o.batch = std::max<int64_t>(1, largest_batch(model, o.size, memory.total / 2, most));
   check(o.batch >= 1, "train: --batch must be at least 1, or auto, got {}", o.batch);
-  const size_t needed = plan_training(model, o.size, o.batch).total();
+  const int64_t ranks = collective().size, share = share_of_batch(o.batch);
+  const size_t needed = plan_training(model, o.size, share).total();
   if (memory.available == 0 || needed <= memory.available) return;
-  const int64_t fits = largest_batch(model, o.size, memory.available, o.batch);
+  const int64_t fits = ranks * largest_batch(model, o.size, memory.available, share);
   check(false, "train: a batch of {} at {} pixels needs {} MiB and {} MiB are free; {}", o.batch, o.size, needed >> 20,
         memory.available >> 20,
         fits > 0 ? text("--batch {} would fit", fits) : std::string("not even one image fits: use a smaller --size or --width"));

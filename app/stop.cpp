@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "tensor/collective.h"
+
 namespace querent::app {
 namespace {
 
@@ -24,7 +26,7 @@ void watch_for_interrupts() {
 }
 bool interrupted() { return interrupts != 0; }
 bool should_stop(const std::string& run_folder) {
-  return interrupts != 0 || (!run_folder.empty() && access((run_folder + "/STOP").c_str(), F_OK) == 0);
+  return any_rank(interrupts != 0 || (!run_folder.empty() && access((run_folder + "/STOP").c_str(), F_OK) == 0));
 }
 
 }  // namespace querent::app

@@ -6,7 +6,8 @@ namespace querent::app {
 
 void watch_for_interrupts();
 bool interrupted();
-// True when the user interrupted or a file named STOP lies in the run folder.
+// True when the user interrupted or a file named STOP lies in the run folder. Ranks (tensor/collective.h) ask together
+// and get one answer.
 bool should_stop(const std::string& run_folder);
 
 }  // namespace querent::app

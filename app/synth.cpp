@@ -81,7 +81,7 @@ int synth_train(const Options& o) {
   const std::vector<int64_t> cases = films_to_train_on(dataset, o.case_list);
   data::Loader loader(dataset, {.size = s.size, .masks = true});
   loader.preload(cases);
-  if (o.force) fs::remove_all(out);
+  if (o.force) discard(out);
   make_folder(out);
   const FolderLock lock(out);
 

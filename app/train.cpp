@@ -5,6 +5,7 @@
 
 #include "al/evaluation.h"
 #include "al/learner.h"
+#include "al/run_folder.h"
 #include "app/model_file.h"
 #include "app/options.h"
 #include "app/setup.h"
@@ -24,7 +25,7 @@ int train(const Options& options) {
   if (options.steps == 0) o.steps = o.task == "seg" ? 900 : 1200;
   if (o.out.empty()) o.out = "querent-train";
   const std::string best = o.out + "/weights/best.safetensors", checkpoint = o.out + "/checkpoint.safetensors";
-  if (o.force) fs::remove_all(o.out);
+  if (o.force) discard(o.out);
   check(!fs::exists(best), "train: '{}' is already trained; use --force to start again or another --out", o.out);
   const data::Dataset dataset = open_and_split(o);
   fit_batch(o, dataset);
@@ -38,6 +39,7 @@ int train(const Options& options) {
   if (!o.weights.empty()) load_weights(learner.model(), learner.params(), o.weights, true);
   make_folder(o.out + "/weights");
   const FolderLock lock(o.out);
+  al::keep_plans(o.out);
 
   Terminal terminal(o.quiet || o.json, o.no_color);
   terminal.line(text("{} on {} images of {} patients, {} steps of {}", o.model, train_cases.size(),
@@ -66,12 +68,13 @@ int train(const Options& options) {
   }
   terminal.end();
   learner.save(best, model_metadata(o, dataset, loader, static_cast<int64_t>(train_cases.size())));
-  fs::remove(checkpoint);
+  discard(checkpoint);
 
   nlohmann::json result = {{"weights", best}, {"labelled", train_cases.size()}};
   if (!val.empty()) result["val_metrics"] = al::evaluate(learner, loader, val);
   const al::Metrics metrics = test.empty() ? al::Metrics{} : al::evaluate(learner, loader, test);
   if (!test.empty()) result["metrics"] = metrics;
+  al::add_process_and_plans(result);
   write_atomically(o.out + "/results.json", dump_json(result, 2) + "\n");
   if (o.json) {
     std::printf("%s\n", dump_json(result, 2).c_str());

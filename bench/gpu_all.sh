@@ -70,6 +70,15 @@ fi
 step doctor 60 $build/querent doctor
 step cuda_tests 60 $build/tests/querent_tests --test-suite=cuda_test
 
+# The command: what a GPU trained, measured there and on the CPU.
+phantom=$out/phantom trained=$out/train
+step phantom 20 $build/querent data phantom --count 60 --size 64 --out "$phantom" --force
+step train 40 $build/querent train --device cuda --data "$phantom/labels.csv" --size 64 --steps 100 --out "$trained" --force
+for device in cuda cpu; do
+  step "eval_$device" 20 $build/querent eval --device $device --data "$phantom/labels.csv" \
+    --weights "$trained/weights/best.safetensors"
+done
+
 # Memory, races, uninitialised reads and barriers on the small cases of the op table.
 for tool in memcheck racecheck initcheck synccheck; do
   step "$tool" 40 compute-sanitizer --tool "$tool" --error-exitcode 9 $build/tests/querent_tests --test-suite=cuda_test \

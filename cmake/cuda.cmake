@@ -51,6 +51,16 @@ if(with_cuda)
   find_package(CUBLASLT REQUIRED)
   target_link_libraries(querent_cuda PUBLIC CUDNN::cudnn CUBLASLT::cublasLt)
 
+  # Ranks with a GPU each need NCCL besides MPI.
+  include(${CMAKE_SOURCE_DIR}/cmake/nvidia_folders.cmake)
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${NVIDIA_FOLDERS} PATH_SUFFIXES include)
+  find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${NVIDIA_FOLDERS} PATH_SUFFIXES lib64 lib)
+  if(with_mpi AND NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
+    target_compile_definitions(querent_cuda PRIVATE QUERENT_NCCL)
+    target_include_directories(querent_cuda SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
+    target_link_libraries(querent_cuda PUBLIC ${NCCL_LIBRARY})
+  endif()
+
   # Weak names do not pull a file out of an archive, so all of it is linked, and after it the engine again: some of what
   # it needs of the engine nothing else does.
   target_link_libraries(querent_tensor PUBLIC $<LINK_LIBRARY:WHOLE_ARCHIVE,querent_cuda>)

@@ -1,6 +1,21 @@
 #include "layers/norm.h"
 
+#include "tensor/collective.h"
+
 namespace querent {
+namespace {
+
+// By the statistics of the batches of all ranks; the rows of ops that are differentiable add up its gradient.
+NormResult batch_norm_over_ranks(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  Shape axes;
+  for (int64_t i = 0; i + 1 < x.rank(); ++i) axes.push_back(i);
+  const Tensor average = rank_mean(mean(x, axes)), centred = sub(x, average);
+  const Tensor var = rank_mean(mean(square(centred), axes));
+  const Tensor normal = div(centred, sqrt(scale(var, 1, NormAttrs{}.eps)));
+  return {add(mul(normal, weight), bias), average, var};
+}
+
+}  // namespace
 
 BatchNorm2d::BatchNorm2d(const Scope& scope, int64_t channels) {
   weight = scope.parameter("weight", {channels}, Init::ones());
@@ -12,11 +27,11 @@ BatchNorm2d::BatchNorm2d(const Scope& scope, int64_t channels) {
 
 Tensor BatchNorm2d::operator()(const Tensor& x, const Pass& pass) const {
   if (!pass.batch_statistics(weight)) return batch_norm_eval(x, weight, bias, running_mean, running_var);
-  const int64_t count = x.numel() / x.dim(-1);
+  const int64_t ranks = collective().size, count = ranks * (x.numel() / x.dim(-1));
   check(count > 1,
         "batch_norm: '{}' sees one value per channel (x={}) and cannot be trained on it; use a larger batch or image",
         weight.name(), x);
-  const NormResult r = batch_norm_train(x, weight, bias);
+  const NormResult r = ranks > 1 ? batch_norm_over_ranks(x, weight, bias) : batch_norm_train(x, weight, bias);
   update_running_stats(running_mean, running_var, r.mean, r.var, {.momentum = momentum, .count = count}, batches);
   return r.y;
 }

@@ -9,7 +9,8 @@
 namespace querent {
 
 // Ioffe and Szegedy 2015. By batch statistics in Pass::train, unless its weight is frozen (and only then are the running
-// statistics updated), by running statistics otherwise. x [N,H,W,C] or [N,C].
+// statistics updated), by running statistics otherwise. x [N,H,W,C] or [N,C]. Several ranks share the statistics of
+// their batches, with the bits of ops instead of a kernel (docs/parallel.md).
 struct BatchNorm2d {
   Tensor weight, bias, running_mean, running_var, batches;
   double momentum = 0.1;

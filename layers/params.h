@@ -97,6 +97,7 @@ class Params {
   Params(const Params&) = delete;
   Params& operator=(const Params&) = delete;
   Scope root() { return Scope(this, ""); }
+  Device device() const { return device_; }
 
   // All parameters in the order of construction. The first call moves their bytes into one arena; handles follow.
   const ParamSet& all() const;

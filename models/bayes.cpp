@@ -173,7 +173,7 @@ Posterior predict_posterior(Inference& inference, const Tensor& x, std::span<con
 
 Tensor predict(const Model& model, const Tensor& x) {
   const NoTape no_tape;
-  return probability_of(model.forward(x).logits);
+  return probability_of(model.forward(x.to(model.device)).logits);
 }
 
 }  // namespace querent

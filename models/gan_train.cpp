@@ -69,13 +69,14 @@ GanLosses GanTrainer::step(const GanBatch& batch, const Tensor& streams) {
   discriminator_optimizer_.set_lr(rate(options_.discriminator.lr, steps(), options_.steps));
   const Tensor discriminator_hyper = discriminator_optimizer_.advance(),
                generator_hyper = generator_optimizer_.advance();
-  const Tensors inputs = {batch.condition,
-                          batch.image,
-                          batch.latent,
-                          streams,
-                          discriminator_hyper,
-                          generator_hyper,
-                          Tensor::full({1}, following_rate(), generator_->all().flat.dtype())};
+  Tensors inputs = {batch.condition,
+                    batch.image,
+                    batch.latent,
+                    streams,
+                    discriminator_hyper,
+                    generator_hyper,
+                    Tensor::full({1}, following_rate(), generator_->all().flat.dtype())};
+  for (Tensor& t : inputs) t = t ? t.to(generator_->device()) : t;
   const auto both = [this](Inputs in) { return step_of_both({in[0], in[1], in[2]}, in[3], in[4], in[5], in[6]); };
   if (options_.eager) return losses_of(both(inputs));
   if (program_ && shape_ == batch.condition.shape()) return losses_of((*program_)(inputs));

@@ -60,8 +60,9 @@ class GanTrainer {
   // after construction.
   GanTrainer(const Gan& gan, Params& generator, Params& discriminator, const GanTraining& options = {},
              Params* average = nullptr);
-  // One step of each network on one batch. Dropout draws from `streams` i64 [N,2]. Returns the losses before the step;
-  // a non-finite one is an Error. Both networks' steps are one Program, captured with the first batch.
+  // One step of each network on one batch, which is moved to where they lie. Dropout draws from `streams` i64 [N,2].
+  // Returns the losses before the step; a non-finite one is an Error. Both networks' steps are one Program, captured with
+  // the first batch.
   GanLosses step(const GanBatch& batch, const Tensor& streams = {});
   int64_t steps() const { return generator_optimizer_.steps(); }
 

@@ -39,9 +39,10 @@ Tensors Inference::answer(const Tensor& x, const Tensor& streams) const {
   return {probability_of(out.logits), out.logits, out.log_var, embedding};
 }
 
-const Tensors& Inference::start(Captured& c, int64_t together, const Tensors& inputs,
-                                const std::function<Tensors(Inputs)>& step) {
+const Tensors& Inference::start(Captured& c, int64_t together, Tensors inputs,
+                                const std::function<Tensors(Inputs)>& step) const {
   if (c.program && c.x == inputs[0].shape() && c.together == together) return (*c.program)(inputs);
+  for (Tensor& t : inputs) t = t.to(model_.device);
   c.program.reset();  // its memory first
   c.x = inputs[0].shape(), c.together = together;
   c.program = Program::capture(step, inputs, inputs.size() > 1 ? std::optional<size_t>(1) : std::nullopt);

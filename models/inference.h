@@ -16,7 +16,8 @@ class Inference {
   // `embeds`: answers carry the features of model.embed as well.
   explicit Inference(const Model& model, bool embeds = false) : model_(model), embeds_(embeds) {}
 
-  // What the network says about the rows of x [N,H,W,C]; the bytes are overwritten by the next question.
+  // What the network says about the rows of x [N,H,W,C], which may lie anywhere; the answer lies where the network does,
+  // and its bytes are overwritten by the next question.
   struct Answer {
     Tensor probability;  // sigmoid of one class, softmax of more: [N,C] or [N,H,W,C]
     Output output;
@@ -38,8 +39,7 @@ class Inference {
     Shape x;
     int64_t together = 1;  // passes in one batch
   };
-  static const Tensors& start(Captured& c, int64_t together, const Tensors& inputs,
-                              const std::function<Tensors(Inputs)>& step);
+  const Tensors& start(Captured& c, int64_t together, Tensors inputs, const std::function<Tensors(Inputs)>& step) const;
   Tensors answer(const Tensor& x, const Tensor& streams) const;
   Model model_;
   bool embeds_;

@@ -89,6 +89,7 @@ ModelOptions ModelOptions::parse(std::string_view text_of_options) {
 Model make_model(const ModelOptions& options, Params& params) {
   Model model;
   const ModelOptions o = model.options = with_defaults(options);
+  model.device = params.device();
   const Scope root = params.root();
   if (o.name == "unet") {
     auto net =

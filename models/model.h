@@ -40,6 +40,7 @@ class Model {
   // global average of the bottleneck (U-Net).
   std::function<Tensor(const Tensors& features)> embed;
   ModelOptions options;                 // with every default filled in
+  Device device;                        // where its parameters lie, and what it is given must
   bool segments = false;                // logits per pixel; otherwise per image
   int64_t stride = 1;                   // height and width must be multiples of it
   int64_t smallest = 1;                 // and at least this

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "tensor/collective.h"
 #include "tensor/ops.h"
 #include "tensor/tape.h"
 
@@ -55,9 +56,13 @@ Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const T
   Tape tape;
   const Tensor loss =
       task_loss(model, model.forward(x, {Pass::train, streams, &optimizer.params()}), targets, streams, o);
-  require_finite(loss, "training: the loss is {}; lower the learning rate or check the images for non-finite values");
-  optimizer.apply(tape.backward(loss, optimizer.params()), hyper);
-  return loss;
+  const Tensor of_ranks = rank_mean(loss);
+  require_finite(of_ranks,
+                 "training: the loss is {}; lower the learning rate or check the images for non-finite values");
+  Gradients gradients = tape.backward(loss, optimizer.params());
+  gradients.flat = rank_mean(gradients.flat);
+  optimizer.apply(gradients, hyper);
+  return of_ranks;
 }
 
 }  // namespace
@@ -131,6 +136,13 @@ double TrainingStep::operator()(const Tensor& x, const Tensor& labels, const Ten
       },
       moved(inputs, device_of(optimizer_)));
   return program_->results()[0].item();
+}
+
+int64_t share_of_batch(int64_t batch) {
+  const int64_t ranks = collective().size;
+  check(batch % ranks == 0, "train: a batch of {} images cannot be shared by {} ranks; use a multiple of {}", batch,
+        ranks, ranks);
+  return batch / ranks;
 }
 
 TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t batch, const TaskLoss& o) {

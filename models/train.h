@@ -42,6 +42,7 @@ ParamSet last_layers(const Model& model, const Params& params, int64_t depth);
 // Forward in Pass::train, backward to the optimizer's parameters, one step. Batch norms whose weight the optimizer does
 // not train go by their running statistics and leave them alone. Returns the loss before the step; a non-finite loss is
 // an Error and leaves the parameters untouched. The step is done where the parameters lie; what comes in is moved there.
+// Ranks (tensor/collective.h) give equal shares of one batch: loss and gradients are the means of theirs.
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
                   const Tensor& streams, const TaskLoss& o = {});
 
@@ -60,6 +61,9 @@ class TrainingStep {
   Shape shape_;  // of x in the captured step
   std::optional<Program> program_;
 };
+
+// How many images of a batch each rank takes. Error: they cannot take equal shares.
+int64_t share_of_batch(int64_t batch);
 
 // What training needs in memory, in bytes, planned from the shapes: nothing is computed.
 struct TrainingMemory {

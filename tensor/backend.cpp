@@ -1,8 +1,10 @@
 #include "tensor/backend.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
+#include "tensor/collective.h"
 #include "tensor/error.h"
 
 namespace querent {
@@ -10,10 +12,12 @@ namespace querent {
 const Backend& backend(Device device) {
   internal_check(device.kind == Device::Kind::cuda, "device: {} has no backend", device);
   check(cuda::backend != nullptr,
-        "device: {} is not available: this build has no CUDA backend; use cpu, or build with -DQUERENT_CUDA=ON",
+        "device: {} is not available: this build has no CUDA backend; use cpu, or build with -DQUERENT_CUDA=ON "
+        "(see 'querent doctor')",
         device);
   const Backend& b = cuda::backend();
-  check(b.devices > 0, "device: {} is not available: no GPU or no driver was found; use cpu", device);
+  check(b.devices > 0, "device: {} is not available: {}; use cpu, or see 'querent doctor'", device,
+        cuda::library_versions().starts_with("no driver") ? "there is no NVIDIA driver" : "the driver finds no GPU");
   check(device.index >= 0 && device.index < b.devices, "device: {} does not exist, this machine has cuda:0..cuda:{}",
         device, b.devices - 1);
   return b;
@@ -26,17 +30,28 @@ std::vector<Device> devices() {
 }
 
 Device parse_device(std::string_view name) {
-  if (name == "cpu") return Device::cpu();
-  Device device = Device::cuda();
-  if (name != "cuda") {
+  const int gpus = static_cast<int>(devices().size()) - 1;
+  if (name == "cpu" || (name == "auto" && gpus == 0)) return Device::cpu();
+  Device device = Device::cuda(collective().rank % std::max(gpus, 1));
+  if (name != "cuda" && name != "auto") {
     const std::string_view digits = name.substr(std::min<size_t>(name.size(), 5));
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), device.index);
     check(name.starts_with("cuda:") && error == std::errc() && end == digits.data() + digits.size(),
-          "device: '{}' is not a device; valid: cpu, cuda, cuda:N", name);
+          "device: '{}' is not a device; valid: cpu, cuda, cuda:N, auto", name);
   }
   backend(device);
   return device;
 }
+
+std::string device_name(Device device) {
+  return device == Device::cpu() ? "cpu" : backend(device).name(device.index);
+}
+
+namespace {
+Device chosen_device;
+}
+void set_compute_device(Device device) { chosen_device = device; }
+Device compute_device() { return chosen_device; }
 
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   if (bytes == 0) return;

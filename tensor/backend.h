@@ -42,8 +42,15 @@ namespace cuda {
 // The backend of a CUDA device, or an Error that says what this build or machine lacks.
 const Backend& backend(Device device);
 
-std::vector<Device> devices();               // the CPU, then each GPU that can be used
-Device parse_device(std::string_view name);  // cpu | cuda | cuda:1; an Error unless it can be used
+std::vector<Device> devices();  // the CPU, then each GPU that can be used
+// cpu | cuda | cuda:1 | auto (a GPU where there is one); an Error unless it can be used. Ranks (collective.h) share out
+// the GPUs of their machine.
+Device parse_device(std::string_view name);
+std::string device_name(Device device);  // "cpu", or the backend's
+
+// Where networks of this process are made and compute unless told otherwise; the CPU until set.
+void set_compute_device(Device device);
+Device compute_device();
 
 // The same for either kind of memory; to and from may overlap on the CPU.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes);

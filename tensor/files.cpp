@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "tensor/collective.h"
 #include "tensor/error.h"
 
 namespace querent {
@@ -113,7 +114,8 @@ class Sha256 {
 
 }  // namespace
 
-void write_atomically(const fs::path& path, std::string_view bytes) {
+namespace {
+void write_in_this_rank(const fs::path& path, std::string_view bytes) {
   static std::atomic<uint64_t> serial{0};
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   const fs::path temporary = folder / text(".{}.{}.{}.tmp", path.filename().string(), ::getpid(), serial.fetch_add(1));
@@ -130,8 +132,22 @@ void write_atomically(const fs::path& path, std::string_view bytes) {
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());  // the new name survives a power cut where the disk supports it
 }
+}  // namespace
+
+void write_atomically(const fs::path& path, std::string_view bytes) {
+  in_first_rank([&] { write_in_this_rank(path, bytes); });
+}
+
+void discard(const fs::path& path) {
+  in_first_rank([&] {
+    std::error_code error;
+    fs::remove_all(path, error);
+    check(!error, "{}: cannot be removed ({}); check its permissions", path.string(), error.message());
+  });
+}
 
 void remove_temporary_files(const fs::path& folder) {
+  if (collective().rank > 0) return;
   std::error_code error;
   std::vector<fs::path> left;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
@@ -141,8 +157,9 @@ void remove_temporary_files(const fs::path& folder) {
   for (const fs::path& path : left) fs::remove(path, error);
 }
 
-FolderLock::FolderLock(const fs::path& folder)
-    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+FolderLock::FolderLock(const fs::path& folder) : descriptor_(-1) {
+  if (collective().rank > 0) return;
+  descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   check(descriptor_ >= 0, "{}: cannot open the folder ({})", folder.string(), std::strerror(errno));
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
   const int error = errno;

@@ -77,6 +77,8 @@ Tensor mean(const Tensor& x, const Shape& axes, bool keep_axes = false);
 Tensor sum(const Tensor& x);   // all elements -> []
 Tensor mean(const Tensor& x);  // all elements -> []
 Tensor broadcast_to(const Tensor& x, const Shape& shape);
+// ---- rank_mean.cpp
+Tensor rank_mean(const Tensor& x);  // the mean over the ranks of a training (collective.h); x itself where there is one
 // ---- softmax.cpp: over the last axis
 Tensor softmax(const Tensor& x);
 Tensor log_softmax(const Tensor& x);

@@ -143,6 +143,22 @@ TEST_SUITE("cli_test") {
     CHECK(s.out().find("1 steps of 32") != std::string::npos);  // half a machine holds more than 32 such images
   }
 
+  TEST_CASE("--device: the CPU by default; a GPU that is not there is one line that names what is missing") {
+    const Sandbox s("device");
+    CHECK(s.run("explain metrics --device auto --tf32 --tune") == 0);
+    CHECK(s.run("explain metrics --device gpu") == 2);
+    CHECK(s.err() == "error: device: 'gpu' is not a device; valid: cpu, cuda, cuda:N, auto\n");
+    if (s.run("explain metrics --device cuda") == 0) {
+      MESSAGE("skipped: there is a GPU");
+      return;
+    }
+    CHECK(s.run("explain metrics --device cuda") == 2);
+    const std::string said = s.err();
+    CHECK(std::count(said.begin(), said.end(), '\n') == 1);
+    CHECK(said.starts_with("error: device: cuda:0 is not available: "));
+    CHECK(said.find("'querent doctor'") != std::string::npos);
+  }
+
   TEST_CASE("every verb teaches with --help") {
     const Sandbox s("help");
     CHECK(s.run("") == 0);

@@ -18,6 +18,7 @@ const fs::path root = QUERENT_SOURCE_DIR;
 const std::map<std::string, std::set<std::string>> may_include = {
     {"tensor", {"tensor"}},
     {"cuda", {"cuda", "tensor"}},
+    {"mpi", {"tensor"}},
     {"data", {"data", "tensor"}},
     {"layers", {"layers", "tensor"}},
     {"models", {"models", "layers", "tensor"}},
@@ -28,7 +29,7 @@ const std::map<std::string, std::set<std::string>> may_include = {
 
 std::vector<fs::path> sources() {
   std::vector<fs::path> files;
-  for (const char* folder : {"tensor", "cuda", "data", "layers", "models", "al", "audit", "app", "tests", "bench"}) {
+  for (const char* folder : {"tensor", "cuda", "mpi", "data", "layers", "models", "al", "audit", "app", "tests", "bench"}) {
     if (!fs::is_directory(root / folder)) continue;
     for (const auto& f : fs::recursive_directory_iterator(root / folder)) {
       const std::string ext = f.path().extension();
@@ -61,10 +62,12 @@ TEST_CASE("folders include only what lies below them") {
         CHECK_MESSAGE(rule->second.contains(top), path, " may not include ", target);
       }
       if (top == "hwy") CHECK_MESSAGE(path.starts_with("tensor/cpu/"), path, ": SIMD headers belong in tensor/cpu/");
-      if (target.starts_with("cuda_") || target.starts_with("cudnn") || target.starts_with("cublas")) {
+      if (target.starts_with("cuda_") || target.starts_with("cudnn") || target.starts_with("cublas") ||
+          target == "nccl.h") {
         CHECK_MESSAGE((folder == "cuda" || path.starts_with("tests/cudnn_described/")), path,
                       ": CUDA headers belong in cuda/");
       }
+      if (target == "mpi.h") CHECK_MESSAGE(folder == "mpi", path, ": MPI's header belongs in mpi/");
       const bool third_party = top == "nlohmann" || top == "CLI" || top == "stb" || top == "toml++" || top == "doctest";
       if (third_party && path.ends_with(".h")) {
         CHECK_MESSAGE((target == "nlohmann/json_fwd.hpp" || folder == "tests"), path, ": ", target,

@@ -140,7 +140,7 @@ void arm_units(Lab& lab, const Group& group, const Arm& arm, uint64_t seed, cons
                                               : text("{}, {} %, seed {}", arm.name, 100 * group.fraction, seed);
     // Weights before the last of a loop have served when this is called; those of other arms serve nobody.
     const auto drop_previous = [&] {
-      if (number >= 2) std::filesystem::remove(lab.folder.weights(before));
+      if (number >= 2) discard(lab.folder.weights(before));
     };
     if (lab.folder.has_unit(name)) {
       const json unit = lab.folder.read_unit(name);
@@ -275,7 +275,7 @@ bool run_paper(const PaperConfig& config, const data::Dataset& dataset, const st
   } catch (const Stopped&) {
     return false;
   }
-  std::filesystem::remove(folder.checkpoint());  // when the last run was killed before it could
+  discard(folder.checkpoint());  // when the last run was killed before it could
   write_paper_results(folder, config, dataset, lab.unit_names);
   return true;
 }

@@ -201,30 +201,32 @@ void write_paper_results(const RunFolder& folder, const PaperConfig& c, const da
   }
   for (int64_t k = 0; k < c.run.seeds; ++k) seeds.push_back(c.run.seed + static_cast<uint64_t>(k));
   const size_t train = data::cases_of(dataset, "train").size();
-  folder.write_json("paper.json", {{"task", c.run.task},
-                                   {"profile", c.profile},
-                                   {"films", c.films},
-                                   {"model", c.run.model},
-                                   {"metrics", paper_metrics(c.run.task)},
-                                   {"primary_metric", primary_metric(c.run.task)},
-                                   {"data",
-                                    {{"path", c.run.data},
-                                     {"train", train},
-                                     {"val", data::cases_of(dataset, "val").size()},
-                                     {"test", data::cases_of(dataset, "test").size()},
-                                     {"classes", dataset.classes}}},
-                                   {"command", c.run.command},
-                                   {"version", c.run.version},
-                                   {"threads", threads()},
-                                   {"seconds", seconds},
-                                   {"seeds", seeds},
-                                   {"config", parse_json(c.json())},
-                                   {"notes", notes(c)},
-                                   {"arms", arms},
-                                   {"table", table(c, arms)},
-                                   {"by_arm", by_arm(c, arms)},
-                                   {"saving", saving(c, arms, train)},
-                                   {"comparisons", comparisons(c, arms)}});
+  json results = {{"task", c.run.task},
+                  {"profile", c.profile},
+                  {"films", c.films},
+                  {"model", c.run.model},
+                  {"metrics", paper_metrics(c.run.task)},
+                  {"primary_metric", primary_metric(c.run.task)},
+                  {"data",
+                   {{"path", c.run.data},
+                    {"train", train},
+                    {"val", data::cases_of(dataset, "val").size()},
+                    {"test", data::cases_of(dataset, "test").size()},
+                    {"classes", dataset.classes}}},
+                  {"command", c.run.command},
+                  {"version", c.run.version},
+                  {"threads", threads()},
+                  {"seconds", seconds},
+                  {"seeds", seeds},
+                  {"config", parse_json(c.json())},
+                  {"notes", notes(c)},
+                  {"arms", arms},
+                  {"table", table(c, arms)},
+                  {"by_arm", by_arm(c, arms)},
+                  {"saving", saving(c, arms, train)},
+                  {"comparisons", comparisons(c, arms)}};
+  add_process_and_plans(results);
+  folder.write_json("paper.json", results);
 }
 
 }  // namespace querent::al

@@ -64,7 +64,7 @@ void check_film(const Image& film) {
 FeatureMatrix network_features(const Model& model, const data::Loader& loader, std::span<const int64_t> cases) {
   FeatureMatrix out;
   if (cases.empty()) return out;
-  const Tensor rows = model.embed(model.trunk(loader.batch(cases).x, Pass{}));
+  const Tensor rows = model.embed(model.trunk(loader.batch(cases).x.to(model.device), Pass{}));
   for (size_t i = 0; i < cases.size(); ++i) out.append(rows.batch(static_cast<int64_t>(i), 1).host_f64());
   return out;
 }

@@ -67,7 +67,7 @@ bool train_mask_autoencoder(Synthesizer& s, const data::Loader& loader, std::spa
       saved = Clock::now();
     }
     if (stop) return false;
-    const Tensor masks = mask_batch(loader, cases, o, optimizer.steps(), masks_per_step);
+    const Tensor masks = mask_batch(loader, cases, o, optimizer.steps(), masks_per_step).to(params.device());
     optimizer.set_lr(schedule.rate(optimizer.steps()));
     Tape tape;
     const Pass pass{Pass::train, {}};

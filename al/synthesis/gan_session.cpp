@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "al/run_folder.h"
 #include "al/synthesis/autoencoder_training.h"
 #include "al/synthesis/synthesizer.h"
 #include "data/encode.h"
@@ -13,6 +14,7 @@
 #include "layers/checkpoint.h"
 #include "models/content_loss.h"
 #include "models/model.h"
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
@@ -39,6 +41,7 @@ std::string ids_of(const data::Loader& loader, std::span<const int64_t> cases) {
 std::string identity_of(const std::string& ids, const SynthesisOptions& o) {
   json j = {{"options", parse_json(o.json())}, {"films_sha256", sha256_hex(ids)}};
   if (!o.vgg_weights.empty()) j["vgg_sha256"] = sha256_file(o.vgg_weights);
+  add_process(j);
   return dump_json(j, 2) + "\n";
 }
 
@@ -50,6 +53,7 @@ void claim_folder(const std::string& folder, const std::string& identity, const 
         "synth train: '{}' belongs to a training with other flags or films; use --force to start again or another "
         "--out",
         path);
+  keep_plans(folder);
   write_atomically(folder + "/films.txt", ids);
   write_atomically(path, identity);
 }
@@ -66,8 +70,9 @@ class Session {
         o_(o),
         hooks_(hooks),
         average_(gan_architecture(o), key_of(o, "weights")),
-        generator_(Device::cpu(), key_of(o, "weights")),
-        discriminator_(Device::cpu(), key_of(o, "weights")),
+        generator_(compute_device(), key_of(o, "weights")),
+        discriminator_(compute_device(), key_of(o, "weights")),
+        vgg_(compute_device()),
         gan_(make_gan(gan_architecture(o), generator_, discriminator_)) {
     if (o.gan == "paper" && o.vgg_weight() > 0) features_.emplace(open_content_features(vgg_, o.vgg_weights));
   }
@@ -97,7 +102,7 @@ class Session {
     }
     discriminator_.save(folder_ + "/" + discriminator_file, {{architecture_key, gan_.options.json()}});
     average_.save_generator(folder_, {{"options", o_.json()}});
-    fs::remove(checkpoint());
+    discard(checkpoint());
     return true;
   }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/model.h"
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
 
@@ -62,8 +63,8 @@ double realism_of(const Synthesizer& synthesizer, const Discriminator& judge, co
 }  // namespace
 
 Synthesizer::Synthesizer(const GanOptions& architecture, uint64_t seed)
-    : generator_(std::make_unique<Params>(Device::cpu(), seed)),
-      codec_(std::make_unique<Params>(Device::cpu(), seed)),
+    : generator_(std::make_unique<Params>(compute_device(), seed)),
+      codec_(std::make_unique<Params>(compute_device(), seed)),
       gan_(make_generator(architecture, *generator_)) {
   const int64_t channels = takes_vector(architecture) ? 1 : 2;
   check(architecture.image_channels == 1 && architecture.condition_channels == channels,
@@ -92,7 +93,8 @@ std::shared_ptr<const Synthesizer> Synthesizer::open(const fs::path& folder_or_f
   return s;
 }
 
-GanBatch Synthesizer::condition(const Tensor& films, const Tensor& masks) const {
+GanBatch Synthesizer::condition(const Tensor& films_anywhere, const Tensor& masks_anywhere) const {
+  const Tensor films = films_anywhere.to(generator_->device()), masks = masks_anywhere.to(generator_->device());
   if (takes_vector(gan_.options)) return {films, {}, autoencoder_->encode(masks)};
   const Tensor shown = autoencoder_ ? sigmoid(autoencoder_->decode(autoencoder_->encode(masks))) : masks;
   return {concat({films, scale(shown, 2, -1)}), {}};
@@ -106,7 +108,7 @@ Tensor Synthesizer::generate(const Tensor& films, const Tensor& masks, const Pas
 Image Synthesizer::generate(const Image& film, const Image& mask, uint64_t noise) const {
   const Image *f = &film, *m = &mask;
   const std::vector<int64_t> id = {0};
-  const Pass pass{Pass::mc_dropout, make_streams(noise, id, 0)};
+  const Pass pass{Pass::mc_dropout, make_streams(noise, id, 0).to(generator_->device())};
   return film_image(generate(film_tensor({&f, 1}), mask_tensor({&m, 1}), pass), 0);
 }
 

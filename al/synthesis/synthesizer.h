@@ -23,6 +23,7 @@ class Synthesizer {
   static std::shared_ptr<const Synthesizer> open(const std::filesystem::path& folder_or_file);
 
   // What generator and discriminator are told: films [N,size,size,1] in -1..1, masks of 0 and 1. `image` is left empty.
+  // The networks lie on compute_device() (tensor/backend.h), and so does what is made; films and masks lie anywhere.
   GanBatch condition(const Tensor& films, const Tensor& masks) const;
   Tensor generate(const Tensor& films, const Tensor& masks, const Pass& pass = {}) const;
   // One film in [0,1]. `noise` draws the dropout of pix2pix, its source of variety; the residual generator has none.

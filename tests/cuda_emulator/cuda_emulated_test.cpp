@@ -93,7 +93,7 @@ TEST_CASE("what a device lacks is an error that says so") {
                        Error);
   CHECK_THROWS_WITH_AS(Tensor::zeros({1}, DType::f32, Device::cuda(7)), doctest::Contains("cuda:7 does not exist"),
                        Error);
-  CHECK_THROWS_WITH_AS(parse_device("gpu"), "device: 'gpu' is not a device; valid: cpu, cuda, cuda:N", Error);
+  CHECK_THROWS_WITH_AS(parse_device("gpu"), "device: 'gpu' is not a device; valid: cpu, cuda, cuda:N, auto", Error);
   CHECK_THROWS_WITH_AS(parse_device("cuda:x"), doctest::Contains("'cuda:x' is not a device"), Error);
   CHECK(parse_device("cuda:0") == Device::cuda(0));
   CHECK(parse_device("cpu") == Device::cpu());
