@@ -69,7 +69,8 @@ void model_flags(CLI::App* v, Options& o) {
   v->add_option("--lr", o.lr, "Peak learning rate of AdamW (0: seg 3e-3, cls 1e-3)")->capture_default_str();
   v->add_option("--weight-decay", o.weight_decay, "AdamW weight decay")->capture_default_str();
   v->add_option("--conv", o.conv,
-                "3x3 convolutions: auto (a table of shapes) | direct | winograd2 | winograd4; results differ by rounding")
+                "3x3 and 4x4 convolutions: auto (a table of shapes) | direct | winograd2 | winograd4; results differ by "
+                "rounding")
       ->check(CLI::IsMember({"auto", "direct", "winograd2", "winograd4"}))
       ->capture_default_str();
   v->add_flag("--no-augment", o.no_augment, "Train on the images as they are");

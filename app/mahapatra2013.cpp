@@ -82,7 +82,8 @@ std::string chart(const json& r) {
     for (const json& p : arm_of(r, a.arm).at("points")) {
       const json& d = p.at("metrics").at("dice");
       line.points.push_back(
-          {p.at("labels"), d.at("mean"), d.at("low"), d.at("high"),
+          {p.at("labels"), d.at("mean"), std::max(0.0, d.at("low").get<double>()),
+           std::min(1.0, d.at("high").get<double>()),
            text("{}: Dice {} with {} superpixels", a.title, fixed(d.at("mean"), 3), fixed(p.at("labels"), 0))});
     }
     legend += text("<li>{}{}</li>", legend_key(color), escape(a.title));

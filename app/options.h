@@ -22,7 +22,7 @@ struct Options {
   uint64_t seed = 1;
   int threads = 0;  // 0: all cores
   std::string device = "cpu";
-  std::string conv = "auto";  // how 3x3 convolutions are computed
+  std::string conv = "auto";  // how 3x3 and 4x4 convolutions are computed
   std::string out;
   bool json = false, quiet = false, no_color = false;
   // data

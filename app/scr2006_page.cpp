@@ -18,14 +18,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<const char*, 7> summary = {"mean", "sd", "min", "q1", "median", "q3", "max"};
+constexpr std::array<const char*, 5> summary = {"min", "q1", "median", "q3", "max"};
 
 double number(const json& v) { return v.is_null() ? std::nan("") : v.get<double>(); }
 
 std::string title_of(const std::string& name) {
   static const std::map<std::string, std::string> titles = {{"mean_shape", "Mean shape"},
                                                             {"pixels", "Pixel classification"},
-                                                            {"pixels_clean", "The same, post-processed"},
+                                                            {"pixels_clean", "Post-processed"},
                                                             {"unet", "U-Net"},
                                                             {"voting", "Majority voting"},
                                                             {"lungs", "Lungs"},
@@ -51,18 +51,18 @@ std::string overlap_table(const json& r, size_t structure) {
   std::string body;
   for (const json& m : r.at("methods")) {
     const json& s = m.at("structures")[structure];
-    body += text("<tr><th>{}</th>", title_of(m.at("method")));
+    body += text("<tr><th>{}</th><td>{}</td><td>{}</td>", title_of(m.at("method")), mean_sd(s.at("overlap")),
+                 mean_sd(s.at("published")));
     for (const char* key : summary) body += text("<td>{}</td>", fixed(s.at("overlap").at(key).get<double>(), 3));
-    body += text("<td>{}<small>± {}</small></td><td>{}</td></tr>",
-                 fixed(s.at("contour_distance").at("mean").get<double>(), 2),
-                 fixed(s.at("contour_distance").at("sd").get<double>(), 2), mean_sd(s.at("published")));
+    body += text("<td>{}<small>± {}</small></td></tr>", fixed(s.at("contour_distance").at("mean").get<double>(), 2),
+                 fixed(s.at("contour_distance").at("sd").get<double>(), 2));
   }
   for (const json& h : r.at("human_observer")) {
     if (h.at("structure") != r.at("methods")[0].at("structures")[structure].at("structure")) continue;
-    body += text("<tr><th>Second human observer</th><td colspan=\"8\"></td><td>{}</td></tr>", mean_sd(h));
+    body += text("<tr><th>Second human observer</th><td></td><td>{}</td><td colspan=\"6\"></td></tr>", mean_sd(h));
   }
-  return table({"overlap", "mean", "sd", "min", "Q1", "median", "Q3", "max", "contour distance, " + unit,
-                r.at("jsrt") ? "published" : "published, of other films"},
+  return table({"overlap", "mean", r.at("jsrt") ? "published" : "published<small>of other films</small>", "min", "Q1",
+                "median", "Q3", "max", "contours<small>" + unit + "</small>"},
                body);
 }
 

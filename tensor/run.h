@@ -31,8 +31,8 @@ class ReferenceKernels {
   bool before_;
 };
 
-// How the CPU computes 3x3 convolutions of stride 1: by a table of shapes (the default), or always in one way where
-// that way exists. `direct` for other shapes. Results differ by rounding.
+// How the CPU computes 3x3 convolutions of stride 1 and 4x4 ones: by a table of shapes (the default), or always in one
+// way where that way exists. `direct` for other shapes. Results differ by rounding.
 enum class ConvAlgorithm : uint8_t { automatic, direct, winograd2, winograd4 };
 void set_conv_algorithm(ConvAlgorithm a);
 ConvAlgorithm conv_algorithm();
