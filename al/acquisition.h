@@ -60,8 +60,10 @@ struct Needs {
   bool probabilities = false;  // p [T,C] of every candidate
   bool one_pass = false;       // one pass without dropout instead of T
   bool features = false;       // the penultimate features of every candidate
+  bool stages = false;         // with `features`: the global averages of all the network's stages instead
   bool labelled = false;       // and of every labelled image
   bool labels = false;         // and the classes of those
+  bool losses = false;         // and their losses
 };
 
 struct PoolView;

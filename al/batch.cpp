@@ -29,8 +29,17 @@ void check_view(const Strategy& s, const PoolView& view) {
         view.labelled_class.size());
   for (const int64_t c : view.labelled_class)
     check(c >= 0 && c < view.classes, "selection: a labelled image has class {} of {}", c, view.classes);
+  check(!s.needs.losses || view.labelled_loss.size() == view.labelled.size(),
+        "selection: {} needs the loss of each of the {} labelled images, got {}", s.name, view.labelled.size(),
+        view.labelled_loss.size());
+  for (size_t i = 0; i < view.labelled_loss.size(); ++i)
+    check(std::isfinite(view.labelled_loss[i]), "selection: labelled image {} has a loss of {}; the model has diverged",
+          i, view.labelled_loss[i]);
   if (!s.needs.features) return;
   const size_t size = view.cases.front().feature.size();
+  const int64_t channels = std::accumulate(view.stages.begin(), view.stages.end(), int64_t{0});
+  check(!s.needs.stages || channels == static_cast<int64_t>(size),
+        "selection: {} needs the averages of all stages, {} in all, got {} features", s.name, channels, size);
   for (const PoolCase& c : view.cases) check_feature(c.feature, size, text("case '{}'", c.id));
   for (size_t i = 0; i < view.labelled.size(); ++i) check_feature(view.labelled[i], size, text("labelled image {}", i));
 }
@@ -92,7 +101,8 @@ std::vector<Pick> choose(const Strategy& s, PoolView view, int64_t k, const Scor
   if (k == 0) return {};
   check_view(s, view);
   const std::vector<size_t> order = top_k(pool, std::max(k, static_cast<int64_t>(pool.size())), o.seed);
-  PoolView sorted{view.passes, view.classes, {}, std::move(view.labelled), std::move(view.labelled_class)};
+  PoolView sorted{view.passes, view.classes, {}, std::move(view.labelled), std::move(view.labelled_class),
+                  std::move(view.labelled_loss), std::move(view.stages)};
   for (const size_t i : order) sorted.cases.push_back(std::move(view.cases[i]));
   std::vector<Pick> picks = s.select(sorted, std::min(k, static_cast<int64_t>(order.size())), o);
   for (Pick& pick : picks) {

@@ -19,13 +19,15 @@ struct PoolCase {
   std::string id;
   Score score;                 // of the strategy's per-image formula; 0 when it has none
   std::vector<float> p;        // [T,C]
-  std::vector<float> feature;  // [D]
+  std::vector<float> feature;  // [D], or the averages of the network's stages side by side
 };
 struct PoolView {
   int64_t passes = 0, classes = 0;  // T, C
   std::vector<PoolCase> cases;
   std::vector<std::vector<float>> labelled;  // [L][D]
   std::vector<int64_t> labelled_class = {};  // [L]
+  std::vector<double> labelled_loss = {};    // [L] cross-entropy in one pass without dropout, nats
+  std::vector<int64_t> stages = {};          // channels of each stage, adding up to D
 };
 struct Pick {
   size_t index = 0;  // into PoolView::cases

@@ -16,8 +16,8 @@ const Strategy& find_cold_start(std::string_view name) {
   const Strategy& s = find_strategy(name);
   std::string valid = "random";
   for (const Strategy* other : strategies())
-    if (!other->needs.model && other->needs.features) valid += ", " + std::string(other->name);
-  check(!s.needs.model && s.needs.features,
+    if (!other->needs.model && other->needs.features && !other->needs.stages) valid += ", " + std::string(other->name);
+  check(!s.needs.model && s.needs.features && !s.needs.stages,
         "cold start: {} needs a model that has seen labels; the first labels can be chosen by {}", s.name, valid);
   return s;
 }

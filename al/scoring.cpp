@@ -1,11 +1,13 @@
 #include "al/scoring.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string_view>
 
 #include "models/inference.h"
 #include "tensor/collective.h"
+#include "tensor/ops.h"
 
 namespace querent::al {
 namespace {
@@ -88,6 +90,28 @@ std::vector<PoolCase> shared(size_t n, size_t together, const std::function<bool
   return cases;
 }
 
+// The cross-entropy of each image from its logits, in f64; of a segmenter the mean over its pixels.
+std::vector<double> losses_of(const Model& model, const Tensor& logits, const data::Batch& batch) {
+  std::vector<double> losses;
+  for (int64_t i = 0; i < logits.dim(0); ++i) {
+    const std::vector<float> z = logits.batch(i, 1).host();
+    double loss = 0;
+    if (model.segments) {
+      const std::vector<float> target = batch.mask.batch(i, 1).host();
+      for (size_t j = 0; j < z.size(); ++j) {
+        const double towards = target[j] > 0 ? z[j] : -z[j];
+        loss += (std::max(-towards, 0.0) + std::log1p(std::exp(-std::abs(towards)))) / static_cast<double>(z.size());
+      }
+    } else {
+      const double top = *std::max_element(z.begin(), z.end());
+      for (const float v : z) loss += std::exp(v - top);
+      loss = std::log(loss) + top - z[static_cast<size_t>(batch.label.data<int64_t>()[i])];
+    }
+    losses.push_back(loss);
+  }
+  return losses;
+}
+
 }  // namespace
 
 void each_pass(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases, int64_t passes,
@@ -99,8 +123,8 @@ void each_pass(const Learner& learner, const data::Loader& loader, std::span<con
   });
 }
 
-std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
-                                          int64_t passes, uint64_t seed) {
+std::vector<CasePasses> stochastic_passes(const Learner& learner, const data::Loader& loader,
+                                          std::span<const int64_t> cases, int64_t passes, uint64_t seed) {
   std::vector<CasePasses> result(cases.size());
   learner.inference().sample(loader.batch(cases).x, cases, passes, seed,
                              [&](int64_t, const Inference::Answer& said) { append(result, said); });
@@ -125,31 +149,48 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
   const Model& model = learner.model();
   const Needs& needs = strategy.needs;
   const bool ensemble = !o.ensemble.empty() && !needs.one_pass;
-  const int64_t T = needs.one_pass ? 1 : ensemble ? static_cast<int64_t>(o.ensemble.size()) + 1 : o.passes, side = loader.options().size;
+  const int64_t T = needs.one_pass ? 1
+                    : ensemble     ? static_cast<int64_t>(o.ensemble.size()) + 1
+                                   : o.passes,
+                side = loader.options().size;
   PoolView view{T, model.segments ? 2 : model.options.classes, {}, {}};
   if (needs.labels)
     for (const int64_t i : labelled)
-      view.labelled_class.push_back(data::class_index(loader.dataset(), loader.dataset().cases[static_cast<size_t>(i)]));
+      view.labelled_class.push_back(
+          data::class_index(loader.dataset(), loader.dataset().cases[static_cast<size_t>(i)]));
   const std::span<const int64_t> known = needs.labelled ? labelled : std::span<const int64_t>();
   const auto total = static_cast<int64_t>(candidates.size() + known.size());
   Inference inference(model, needs.features);
+  if (needs.stages && !candidates.empty())  // here, as a rank may have no batch below
+    for (const Tensor& t : inference.stage_averages(loader.batch(candidates.first(1)).x))
+      view.stages.push_back(t.dim(1));
   std::vector<Inference> others;
   for (const Learner& other : o.ensemble) others.emplace_back(other.model());
-  // use(part, x, cases): fills in one batch.
+  const auto features = [&](const Tensor& x) {
+    return needs.stages ? concat(inference.stage_averages(x)) : inference.features(x);
+  };
+  // use(part, batch, cases): fills in one batch.
   const auto look = [&](std::span<const int64_t> all, int64_t before, const auto& use) {
     return shared(all.size(), scoring_batch(model), o.stop, [&](size_t first, std::span<PoolCase> cases) {
       const auto part = all.subspan(first, cases.size());
-      use(part, needs.model || needs.features ? loader.batch(part).x : Tensor{}, cases);
+      use(part, needs.model || needs.features ? loader.batch(part) : data::Batch{}, cases);
       o.progress(before + static_cast<int64_t>(first + part.size()), total);
     });
   };
   std::vector<PoolCase> embedded =
-      look(known, 0, [&](std::span<const int64_t>, const Tensor& x, std::span<PoolCase> cases) {
-        const Tensor embedding = inference.features(x);
+      look(known, 0, [&](std::span<const int64_t>, const data::Batch& batch, std::span<PoolCase> cases) {
+        const Tensor embedding = features(batch.x);
         for (size_t i = 0; i < cases.size(); ++i) append_row(cases[i].feature, embedding, static_cast<int64_t>(i));
+        if (!needs.losses) return;
+        const std::vector<double> losses = losses_of(model, inference(batch.x).output.logits, batch);
+        for (size_t i = 0; i < cases.size(); ++i) cases[i].score.value = losses[i];
       });
-  for (PoolCase& c : embedded) view.labelled.push_back(std::move(c.feature));
-  const auto fill = [&](std::span<const int64_t> part, const Tensor& x, std::span<PoolCase> cases) {
+  for (PoolCase& c : embedded) {
+    view.labelled.push_back(std::move(c.feature));
+    if (needs.losses) view.labelled_loss.push_back(c.score.value);
+  }
+  const auto fill = [&](std::span<const int64_t> part, const data::Batch& batch, std::span<PoolCase> cases) {
+    const Tensor& x = batch.x;
     std::vector<CasePasses> said(part.size());
     Tensor embedding;
     const auto keep = [&](const Inference::Answer& answer) {
@@ -157,7 +198,7 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
       embedding = answer.features;
     };
     if (!needs.model)
-      embedding = needs.features ? inference.features(x) : Tensor{};
+      embedding = needs.features ? features(x) : Tensor{};
     else if (ensemble || needs.one_pass)
       keep(inference(x));
     else

@@ -143,6 +143,28 @@ void scr2006_flags(CLI::App* v, Options& o) {
   v->add_flag("--no-augment", o.no_augment, "unet: train on the films as they are");
 }
 
+void chestxray8_flags(CLI::App* v, Options& o) {
+  al::ChestXray8Config& c = o.chestxray8;
+  v->add_option("--findings", c.findings, "Findings to learn, separated by commas (default: all that occur)")
+      ->delimiter(',');
+  v->add_option("--pooling", c.poolings, "Kinds of pooling to compare: lse, average, max")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"lse", "average", "max"}))
+      ->capture_default_str();
+  v->add_option("--r", c.r, "r of lse, log-sum-exp: small is near the average, large near the maximum")
+      ->capture_default_str();
+  v->add_option("--size", c.size, "Images are resized to SIZE x SIZE pixels")
+      ->check(CLI::Range(32, 2048))
+      ->capture_default_str();
+  v->add_option("--width", c.width, "Channels of the first stage; ResNet18 has 64")->capture_default_str();
+  v->add_option("--steps", c.steps, "Optimizer steps of each network")->capture_default_str();
+  v->add_option("--batch", c.batch, "Images per step")->capture_default_str();
+  v->add_option("--lr", c.lr, "Peak learning rate of AdamW")->capture_default_str();
+  v->add_option("--weight-decay", c.weight_decay, "AdamW weight decay")->capture_default_str();
+  v->add_flag("--no-augment", o.no_augment, "Train on the images as they are");
+  v->add_option("--gallery", c.gallery, "Films shown of each finding")->capture_default_str();
+}
+
 }  // namespace
 
 void add_experiment_verbs(CLI::App& app, Options& o) {
@@ -199,6 +221,18 @@ void add_experiment_verbs(CLI::App& app, Options& o) {
       "masks of the lungs. Folds are SCR's (or a column 'fold'); where there are none, two, dealt out by patient.\n\n"
       "Example:\n  querent experiment scr2006 --data JSRT --out scr2006\n"
       "docs/results has figures on 1,496 films, with the time they took.");
+  auto* chest = experiment->add_subcommand(
+      "chestxray8",
+      "Wang et al. (CVPR 2017): findings from labels of whole films, boxes from heat maps; log-sum-exp, average and "
+      "maximum pooling compared");
+  common_flags(chest, o), data_flags(chest, o), split_flags(chest, o), chestxray8_flags(chest, o);
+  out_flag(chest, o, "Folder to write", "querent-chestxray8");
+  resume_flags(chest, o);
+  chest->footer(
+      "True boxes are read from the column 'nodules', from the masks in the column 'opacity_mask', and from NIH's\n"
+      "BBox_List_2017.csv where it lies beside Data_Entry_2017.csv. They are used for judging only.\n\n"
+      "Example:\n  querent data phantom --count 300 --out phantom\n"
+      "  querent experiment chestxray8 --data phantom/labels.csv --out chestxray8");
 }
 
 }  // namespace querent::app

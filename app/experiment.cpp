@@ -116,12 +116,7 @@ int experiment_paper(const Options& options) {
   hooks.stop = [&] { return should_stop(o.out); };
   const bool finished = al::run_paper(config, dataset, o.out, hooks);
   screen.end();
-  if (!finished) {
-    std::fprintf(stderr,
-                 "stopped; everything so far is in %s\nnext: %s    (the same command continues where it stopped)\n",
-                 o.out.c_str(), o.command_line.c_str());
-    return 130;
-  }
+  if (!finished) return stopped(o.out, o.command_line);
   const std::string page = write_paper_report(o.out), results = read_file(o.out + "/paper.json", size_t{256} << 20);
   if (o.json) {
     std::printf("%s", results.c_str());

@@ -130,12 +130,7 @@ int experiment_gal2017(const Options& options) {
   hooks.stop = [&] { return should_stop(o.out); };
   const bool finished = al::run_gal2017(config, dataset, o.out, hooks);
   screen.end();
-  if (!finished) {
-    std::fprintf(stderr,
-                 "stopped; everything so far is in %s\nnext: %s    (the same command continues where it stopped)\n",
-                 o.out.c_str(), o.command_line.c_str());
-    return 130;
-  }
+  if (!finished) return stopped(o.out, o.command_line);
   const std::string path = write_gal2017_report(o.out, o.command_line);
   const std::string results = read_file(o.out + "/gal2017.json", largest_json);
   if (o.json) {

@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
       {"experiment gal2017", experiment_gal2017},
       {"experiment mahapatra2013", experiment_mahapatra2013},
       {"experiment scr2006", experiment_scr2006},
+      {"experiment chestxray8", experiment_chestxray8},
       {"train", train},
       {"eval", eval},
       {"predict", predict},

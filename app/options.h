@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "al/chestxray8.h"
 #include "al/cost.h"
 #include "al/gal2017.h"
 #include "al/mahapatra2013/experiment.h"
@@ -69,10 +70,11 @@ struct Options {
   double share = 0.99;
   int64_t more = 0;  // labels whose gain is told; 0: as many as the last round added
   double min_gain = 0.002;
-  double worth = 0;               // money that 0.01 of the metric is worth; 0: unknown
-  al::GalConfig gal;              // experiment gal2017; seeds, seed, data are filled from the above
-  al::MahapatraConfig mahapatra;  // experiment mahapatra2013; the same, and size and the shares of the splits
-  al::Scr2006Config scr2006;      // experiment scr2006; seed, size, data are filled from the above
+  double worth = 0;                 // money that 0.01 of the metric is worth; 0: unknown
+  al::GalConfig gal;                // experiment gal2017; seeds, seed, data are filled from the above
+  al::MahapatraConfig mahapatra;    // experiment mahapatra2013; the same, and size and the shares of the splits
+  al::Scr2006Config scr2006;        // experiment scr2006; seed, size, data are filled from the above
+  al::ChestXray8Config chestxray8;  // experiment chestxray8; seed, splits, data are filled from the above
   // predict, eval
   bool uncertainty = false;
   // synth check
@@ -96,6 +98,7 @@ bool parse_command_line(int argc, char** argv, Options& options, int& exit_code)
 int demo(const Options& options);
 int run_experiment(const Options& options);
 int experiment_paper(const Options& options);
+int experiment_chestxray8(const Options& options);
 int experiment_gal2017(const Options& options);
 int experiment_mahapatra2013(const Options& options);
 int experiment_scr2006(const Options& options);

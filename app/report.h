@@ -22,4 +22,7 @@ std::string write_mahapatra2013_report(const std::string& run_folder);
 // The tables, box plots and Bland-Altman plots of folder/scr2006.json and films.json: report/scr2006.html.
 std::string write_scr2006_report(const std::string& folder, const std::string& command);
 
+// Figures and heat maps of run_folder/chestxray8.json: report/chestxray8.html.
+std::string write_chestxray8_report(const std::string& run_folder, const std::string& command);
+
 }  // namespace querent::app

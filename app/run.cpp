@@ -66,11 +66,7 @@ int run_with_progress(Options o, const data::Dataset& dataset) {
   hooks.stop = [&] { return should_stop(o.out); };
   const bool finished = al::run_experiment(config, dataset, o.out, hooks);
   screen.end();
-  if (!finished) {
-    std::fprintf(stderr, "stopped; everything so far is in %s\nnext: %s    (the same command continues where it stopped)\n",
-                 o.out.c_str(), o.command_line.c_str());
-    return 130;
-  }
+  if (!finished) return stopped(o.out, o.command_line);
   write_report(o.out);
   if (o.json) {
     std::printf("%s", read_file(o.out + "/results.json", size_t{256} << 20).c_str());

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 
 #include "tensor/collective.h"
 
@@ -27,6 +28,13 @@ void watch_for_interrupts() {
 bool interrupted() { return interrupts != 0; }
 bool should_stop(const std::string& run_folder) {
   return any_rank(interrupts != 0 || (!run_folder.empty() && access((run_folder + "/STOP").c_str(), F_OK) == 0));
+}
+
+int stopped(const std::string& run_folder, const std::string& command_line) {
+  std::fprintf(stderr,
+               "stopped; everything so far is in %s\nnext: %s    (the same command continues where it stopped)\n",
+               run_folder.c_str(), command_line.c_str());
+  return 130;
 }
 
 }  // namespace querent::app

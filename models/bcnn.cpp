@@ -22,10 +22,15 @@ Bcnn::Bcnn(const Scope& s, const BcnnOptions& o)
   if (o.log_var) log_var.emplace(s.sub("log_var"), o.fc, o.classes, dense());
 }
 
-Tensors Bcnn::trunk(const Tensor& x, const Pass&) const {
+Tensors Bcnn::stages(const Tensor& x, const Pass&) const {
   check(x.rank() == 4 && x.dim(3) == options.in_channels, "bcnn: x must be [N,H,W,{}], got {}", options.in_channels, x);
   check(x.dim(1) >= 28 && x.dim(2) >= 28, "bcnn: images must be at least 28x28, got {}; use a larger --size", x);
-  const Tensor y = halve(relu(conv2(relu(conv1(x)))));
+  const Tensor first = relu(conv1(x));
+  return {first, relu(conv2(first))};
+}
+
+Tensors Bcnn::trunk(const Tensor& x, const Pass& pass) const {
+  const Tensor y = halve(stages(x, pass).back());
   const bool fits = y.dim(1) == pooled_size && y.dim(2) == pooled_size;
   return {flatten(fits ? y : adaptive_avg_pool2d(y, pooled_size))};
 }

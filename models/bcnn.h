@@ -33,7 +33,8 @@ struct Bcnn {
   Bcnn(const Scope& s, const BcnnOptions& options);
   // x [N,H,W,in_channels], H and W at least 28 -> [N,classes]
   Output operator()(const Tensor& x, const Pass& pass) const { return head(trunk(x, pass), pass); }
-  Tensors trunk(const Tensor& x, const Pass& pass) const;  // all before the first dropout: [N,11*11*width]
+  Tensors trunk(const Tensor& x, const Pass& pass) const;   // all before the first dropout: [N,11*11*width]
+  Tensors stages(const Tensor& x, const Pass& pass) const;  // what both convolutions make: [N,h,w,width]
   Output head(const Tensors& pooled, const Pass& pass) const;
   Tensor embed(const Tensors& pooled) const;  // what fc2 reads, without dropout: [N,fc]
 };

@@ -60,6 +60,15 @@ Tensor Inference::features(const Tensor& x) {
   return start(embedding_, 1, {x}, [this](Inputs in) { return Tensors{model_.embed(model_.trunk(in[0], {}))}; })[0];
 }
 
+const Tensors& Inference::stage_averages(const Tensor& x) {
+  const NoTape no_tape;
+  return start(stages_, 1, {x}, [this](Inputs in) {
+    Tensors all = model_.stages(in[0], {});
+    for (Tensor& t : all) t = global_avg_pool(t);
+    return all;
+  });
+}
+
 void Inference::sample(const Tensor& x, std::span<const int64_t> ids, int64_t passes, uint64_t seed,
                        const std::function<void(int64_t, const Answer&)>& use) {
   check(passes >= 1, "inference: passes must be at least 1, got {}", passes);
@@ -82,7 +91,8 @@ void Inference::sample(const Tensor& x, std::span<const int64_t> ids, int64_t pa
 
 size_t Inference::arena_bytes() const {
   size_t bytes = 0;
-  for (const Captured* c : {&evaluation_, &sampling_, &embedding_}) bytes += c->program ? c->program->arena_bytes() : 0;
+  for (const Captured* c : {&evaluation_, &sampling_, &embedding_, &stages_})
+    bytes += c->program ? c->program->arena_bytes() : 0;
   return bytes;
 }
 

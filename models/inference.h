@@ -16,15 +16,16 @@ class Inference {
   // `embeds`: answers carry the features of model.embed as well.
   explicit Inference(const Model& model, bool embeds = false) : model_(model), embeds_(embeds) {}
 
-  // What the network says about the rows of x [N,H,W,C], which may lie anywhere; the answer lies where the network does,
-  // and its bytes are overwritten by the next question.
+  // What the network says about the rows of x [N,H,W,C], which may lie anywhere; the answer lies where the network
+  // does, and its bytes are overwritten by the next question.
   struct Answer {
     Tensor probability;  // sigmoid of one class, softmax of more: [N,C] or [N,H,W,C]
     Output output;
     Tensor features;  // [N,D] when asked for
   };
-  Answer operator()(const Tensor& x);  // dropout off
-  Tensor features(const Tensor& x);    // of model.embed alone
+  Answer operator()(const Tensor& x);              // dropout off
+  Tensor features(const Tensor& x);                // of model.embed alone
+  const Tensors& stage_averages(const Tensor& x);  // the global average of each of model.stages, [N,C_i]
 
   // T passes with dropout, in order. `ids` names the rows: the masks of a row depend on (seed, id, pass) alone. What
   // comes before the first dropout is computed once; a few passes lie in one batch when the batch is small.
@@ -43,7 +44,7 @@ class Inference {
   Tensors answer(const Tensor& x, const Tensor& streams) const;
   Model model_;
   bool embeds_;
-  Captured evaluation_, sampling_, embedding_;
+  Captured evaluation_, sampling_, embedding_, stages_;
 };
 
 // p of logits: sigmoid for one class, softmax for more.

@@ -32,6 +32,7 @@ ModelOptions with_defaults(ModelOptions o) {
 template <class Network>
 void connect(Model& model, std::shared_ptr<Network> net) {
   model.trunk = [net](const Tensor& x, const Pass& pass) { return net->trunk(x, pass); };
+  model.stages = [net](const Tensor& x, const Pass& pass) { return net->stages(x, pass); };
   model.head = [net](const Tensors& features, const Pass& pass) { return net->head(features, pass); };
   model.embed = [net](const Tensors& features) { return net->embed(features); };
 }

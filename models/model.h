@@ -39,6 +39,8 @@ class Model {
   // One vector per image from the trunk's output, without dropout, [N,D]: what the last layer reads (classifiers), the
   // global average of the bottleneck (U-Net).
   std::function<Tensor(const Tensors& features)> embed;
+  // The feature maps of the network's resolutions, finest first, [N,h,w,C_i]; nothing random.
+  std::function<Tensors(const Tensor& x, const Pass& pass)> stages;
   ModelOptions options;                 // with every default filled in
   Device device;                        // where its parameters lie, and what it is given must
   bool segments = false;                // logits per pixel; otherwise per image

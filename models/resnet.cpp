@@ -50,13 +50,19 @@ ResNet18::ResNet18(const Scope& s, const ResNetOptions& o)
   if (o.log_var) log_var.emplace(s.sub("log_var"), 8 * o.width, o.classes);
 }
 
-Tensors ResNet18::trunk(const Tensor& x, const Pass& pass) const {
+Tensors ResNet18::trunk(const Tensor& x, const Pass& pass) const { return {global_avg_pool(stages(x, pass).back())}; }
+
+Tensors ResNet18::stages(const Tensor& x, const Pass& pass) const {
   check(x.rank() == 4 && x.dim(3) == options.in_channels && x.numel() > 0, "resnet18: x must be [N,H,W,{}], got {}",
         options.in_channels, x);
   Tensor y = relu(bn1(conv1(x), pass));
   if (!options.small_stem) y = max_pool2d(y, {.kernel = 3, .stride = 2, .padding = 1});
-  for (const BasicBlock& block : blocks) y = block(y, pass);
-  return {global_avg_pool(y)};
+  Tensors maps;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    y = blocks[i](y, pass);
+    if (i % 2 == 1) maps.push_back(y);
+  }
+  return maps;
 }
 
 Output ResNet18::head(const Tensors& features, const Pass& pass) const {

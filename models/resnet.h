@@ -43,7 +43,8 @@ struct ResNet18 {
   ResNet18(const Scope& s, const ResNetOptions& options);
   // x [N,H,W,in_channels] -> [N,classes]
   Output operator()(const Tensor& x, const Pass& pass) const { return head(trunk(x, pass), pass); }
-  Tensors trunk(const Tensor& x, const Pass& pass) const;  // pooled features [N,8*width]
+  Tensors trunk(const Tensor& x, const Pass& pass) const;   // pooled features [N,8*width]
+  Tensors stages(const Tensor& x, const Pass& pass) const;  // what layer1 to layer4 make: [N,h,w,width << i]
   Output head(const Tensors& features, const Pass& pass) const;
   Tensor embed(const Tensors& features) const { return features[0]; }  // what fc reads: [N,8*width]
 };

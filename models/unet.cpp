@@ -83,6 +83,12 @@ Tensors UNet::trunk(const Tensor& x, const Pass& pass) const {
   return skips;
 }
 
+Tensors UNet::stages(const Tensor& x, const Pass& pass) const {
+  Tensors maps = trunk(x, pass);
+  maps.push_back(down.back()(halve(maps.back()), pass));
+  return maps;
+}
+
 Output UNet::head(Tensors skips, const Pass& pass) const {
   skips.back() = drop[0](skips.back(), pass);
   Tensor y = drop[1](down.back()(halve(skips.back()), pass), pass);

@@ -62,6 +62,7 @@ struct UNet {
   // The part before the first dropout site, which all Monte-Carlo passes share, and the rest.
   Tensors trunk(const Tensor& x, const Pass& pass) const;  // the skip connections down to level depth-1, before dropout
   Output head(Tensors skips, const Pass& pass) const;
+  Tensors stages(const Tensor& x, const Pass& pass) const;  // the contracting path with its bottleneck, no dropout
   Tensor embed(const Tensors& skips) const;  // global average of the bottleneck, without dropout: [N, width << depth]
 };
 

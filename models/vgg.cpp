@@ -36,17 +36,15 @@ VggFeatures::VggFeatures(const Scope& s, const VggOptions& o, size_t count) {
   }
 }
 
+Tensor VggFeatures::Stage::operator()(const Tensor& x, const Pass& pass) const {
+  if (!conv) return halve(x);
+  const Tensor y = (*conv)(x);
+  return relu(norm ? (*norm)(y, pass) : y);
+}
+
 Tensor VggFeatures::operator()(const Tensor& x, const Pass& pass) const {
   Tensor y = x;
-  for (const Stage& stage : stages) {
-    if (!stage.conv) {
-      y = halve(y);
-      continue;
-    }
-    y = (*stage.conv)(y);
-    if (stage.norm) y = (*stage.norm)(y, pass);
-    y = relu(y);
-  }
+  for (const Stage& stage : stages) y = stage(y, pass);
   return y;
 }
 
@@ -66,6 +64,16 @@ Tensors Vgg16::trunk(const Tensor& x, const Pass& pass) const {
         x);
   check(x.dim(1) >= 32 && x.dim(2) >= 32, "vgg16: images must be at least 32x32, got {}; use a larger --size", x);
   return {relu(fc1(flatten(adaptive_avg_pool2d(features(x, pass), pooled_size))))};
+}
+
+Tensors Vgg16::stages(const Tensor& x, const Pass& pass) const {
+  Tensors maps;
+  Tensor y = x;
+  for (const VggFeatures::Stage& stage : features.stages) {
+    y = stage(y, pass);
+    if (!stage.conv) maps.push_back(y);
+  }
+  return maps;
 }
 
 Output Vgg16::head(const Tensors& hidden_units, const Pass& pass) const {

@@ -25,6 +25,7 @@ struct VggFeatures {
   struct Stage {
     std::optional<Conv2d> conv;  // with its ReLU; none: a 2x2 max-pool
     std::optional<BatchNorm2d> norm;
+    Tensor operator()(const Tensor& x, const Pass& pass) const;
   };
   static constexpr size_t all = 18, relu4_1 = 11;  // stages up to the last pool, and up to the ReLU of block 4's first
   std::vector<Stage> stages;
@@ -43,7 +44,8 @@ struct Vgg16 {
   Vgg16(const Scope& s, const VggOptions& options);
   // x [N,H,W,in_channels], H and W at least 32 -> [N,classes]
   Output operator()(const Tensor& x, const Pass& pass) const { return head(trunk(x, pass), pass); }
-  Tensors trunk(const Tensor& x, const Pass& pass) const;  // all before the first dropout: [N,fc]
+  Tensors trunk(const Tensor& x, const Pass& pass) const;   // all before the first dropout: [N,fc]
+  Tensors stages(const Tensor& x, const Pass& pass) const;  // what the five blocks make, pooled: [N,h,w,C]
   Output head(const Tensors& hidden, const Pass& pass) const;
   Tensor embed(const Tensors& hidden) const;  // what fc3 reads, without dropout: [N,fc]
 };

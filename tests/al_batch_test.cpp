@@ -83,6 +83,8 @@ PoolView random_pool(int n, int labelled, const Strategy& s, uint64_t seed = 4) 
   }
   for (int i = 0; i < labelled; ++i) view.labelled.push_back(feature());
   for (int i = 0; i < labelled; ++i) view.labelled_class.push_back(i % C);
+  for (int i = 0; i < labelled; ++i) view.labelled_loss.push_back(0.1 * i);
+  view.stages = {4, 2};
   return view;
 }
 std::vector<std::string> names(const PoolView& view, const std::vector<Pick>& picks) {
@@ -435,9 +437,10 @@ TEST_CASE("no selector depends on the order of the pool, takes one image twice o
     CHECK(names(shuffled, choose(*s, shuffled, 12, {.seed = 3})) == asked);
     CHECK(choose(*s, view, 99).size() == 40);
     CHECK(choose(*s, view, 0).empty());
-    const PoolView none{view.passes, view.classes, {}, view.labelled, view.labelled_class};
+    PoolView none = view;
+    none.cases.clear();
     CHECK_THROWS_WITH_AS(choose(*s, none, 1), doctest::Contains("the pool is empty"), Error);
-    view.labelled.clear(), view.labelled_class.clear();  // the first labels of all
+    view.labelled.clear(), view.labelled_class.clear(), view.labelled_loss.clear();  // the first labels of all
     CHECK(choose(*s, view, 5).size() == 5);
     for (PoolCase& c : view.cases) c = {c.id, view.cases[0].score, view.cases[0].p, view.cases[0].feature};
     CHECK(choose(*s, view, 40).size() == 40);  // forty copies of one image

@@ -106,10 +106,15 @@ std::string batch_example(const Strategy& s) {
     view.labelled = {{2, 0}}, view.labelled_class = {1};
     out += padded("    labelled already", 46) + "  at (2, 0)\n";
   }
-  if (s.needs.labels) {
+  if (s.needs.labels || s.needs.losses) {
     view.labelled.push_back({0, 2}), view.labelled_class.push_back(0);
-    out += padded("    labelled already, of the other class", 46) + "  at (0, 2)\n";
+    out += padded(s.needs.losses ? "    labelled already, loss 2 (the first: 0.1)"
+                                 : "    labelled already, of the other class",
+                  46) +
+           "  at (0, 2)\n";
   }
+  if (s.needs.losses) view.labelled_loss = {0.1, 2};
+  if (s.needs.stages) view.stages = {1, 1};
   out += "  Asked for three, it takes:\n";
   int64_t rank = 0;
   for (const Pick& pick : choose(s, view, 3))

@@ -14,7 +14,7 @@ namespace querent::al {
 extern const Strategy batchbald_strategy, power_bald_strategy, softmax_bald_strategy, softrank_bald_strategy;
 extern const Strategy badge_strategy, coreset_strategy, information_density_strategy;
 extern const Strategy typiclust_strategy, probcover_strategy;
-extern const Strategy suggestive_annotation_strategy, adaptive_strategy;
+extern const Strategy suggestive_annotation_strategy, adaptive_strategy, learning_loss_strategy;
 
 constexpr size_t worth_threads = 256;  // candidates; with fewer, waiting for the other threads costs more than it saves
 
@@ -124,6 +124,12 @@ struct Representative {
 };
 // k of the candidates (indices of points) that stand for all points, by greedy maximum cover.
 std::vector<Representative> maximum_cover(const Points& points, std::span<const size_t> candidates, int64_t k);
+
+// --- learning_loss.cpp -------------------------------------------------------------------------------------------
+// What a loss prediction module (models/loss_prediction.h), trained to rank the losses of the labelled points, says of
+// the candidates. `stages` splits a point into the averages of each stage. Fewer than two labelled points: all 0.
+std::vector<double> predicted_losses(const Points& candidates, const Points& labelled, std::span<const double> losses,
+                                     std::span<const int64_t> stages, uint64_t seed);
 
 // --- logistic.cpp, adaptive.cpp ----------------------------------------------------------------------------------
 struct LogisticRegression {

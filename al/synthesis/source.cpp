@@ -1,10 +1,8 @@
 #include "al/synthesis/source.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <sstream>
 
+#include "al/findings.h"
 #include "data/masks.h"
 #include "data/parallel.h"
 #include "tensor/error.h"
@@ -12,7 +10,6 @@
 namespace querent::al {
 namespace {
 
-constexpr double jsrt_side = 2048, jsrt_mm = 0.175;
 constexpr double margin = 1.3;  // a nodule fades out beyond the radius that is written down
 
 // Everything within `radius` of (x, y), all in fractions of the side, and at least the pixel there.
@@ -29,34 +26,13 @@ void mark_disc(Image& region, double x, double y, double radius) {
   }
 }
 
-const std::string* value_of(const data::Case& c, const char* key) {
-  const auto it = c.extra.find(key);
-  return it == c.extra.end() || it->second.empty() ? nullptr : &it->second;
-}
-
 // An empty Image when nothing says where the disease is.
 Image disease_region(const data::Dataset& d, const data::Case& c, int64_t size) {
   Image region(size, size);
-  if (const std::string* nodules = value_of(c, "nodules")) {
-    for (const std::string& nodule : data::split_list(*nodules, ';')) {
-      std::istringstream in(nodule);
-      double x = 0, y = 0, radius = 0;
-      in >> x >> y >> radius;
-      check(!in.fail(), "{}: nodules must be 'x y radius subtlety;...' in fractions of the side, got '{}'", c.id,
-            nodule);
-      mark_disc(region, x, y, radius);
-    }
-  }
-  const std::string *x = value_of(c, "nodule_x"), *y = value_of(c, "nodule_y"), *mm = value_of(c, "size_mm");
-  if (x && y && mm) {
-    const auto number = [](const std::string& s) { return std::strtod(s.c_str(), nullptr); };
-    mark_disc(region, number(*x) / jsrt_side, number(*y) / jsrt_side, number(*mm) / 2 / jsrt_mm / jsrt_side);
-  }
-  if (const std::string* file = value_of(c, "opacity_mask")) {
-    const std::filesystem::path path(*file);
-    const data::Mask mask =
-        data::load_mask(path.is_absolute() ? *file : (std::filesystem::path(d.root) / path).string());
-    const Image opacity = data::resize_mask(mask.image, size, size);
+  for (const Nodule& n : nodules_of(c)) mark_disc(region, n.x, n.y, n.radius);
+  const Image mask = opacity_mask(d, c);
+  if (!mask.pixels.empty()) {
+    const Image opacity = data::resize_mask(mask, size, size);
     for (size_t i = 0; i < region.pixels.size(); ++i) region.pixels[i] = std::max(region.pixels[i], opacity.pixels[i]);
   }
   const bool any = std::any_of(region.pixels.begin(), region.pixels.end(), [](float v) { return v > 0; });
