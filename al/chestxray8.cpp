@@ -176,29 +176,27 @@ json to_json(const std::vector<Box>& boxes) {
   return all;
 }
 
-// A film with boxes of a finding, as the network sees it.
-struct Located {
-  size_t finding = 0;
-  std::vector<Box> truth, detected;
-};
-
-json box_table(const ChestLab& lab, const std::vector<Located>& located) {
+json box_table(const ChestLab& lab, const std::vector<std::vector<FilmBoxes>>& located) {  // by finding
   json rows = json::array();
   const size_t all = lab.findings.size();
-  for (size_t f = 0; f <= all; ++f) {
+  for (size_t row = 0; row <= all; ++row) {
     for (const Criterion& c : criteria()) {
       for (const double threshold : c.thresholds) {
-        Localization sum;
-        for (const Located& l : located)
-          if (f == all || l.finding == f) sum += compare(l.detected, l.truth, c.overlap, threshold);
-        if (sum.films == 0) continue;
-        rows.push_back({{"finding", f == all ? "all" : lab.findings[f]},
+        Localization own, other;
+        for (size_t f = 0; f < all; ++f) {
+          if (row != all && row != f) continue;
+          own += compare(located[f], c.overlap, threshold);
+          if (located[f].size() > 1) other += compare(located[f], c.overlap, threshold, 1);
+        }
+        if (own.films == 0) continue;
+        rows.push_back({{"finding", row == all ? "all" : lab.findings[row]},
                         {"criterion", c.name},
                         {"threshold", threshold},
-                        {"films", sum.films},
-                        {"boxes", sum.boxes},
-                        {"accuracy", sum.accuracy()},
-                        {"false_boxes", sum.false_per_film()}});
+                        {"films", own.films},
+                        {"boxes", own.boxes},
+                        {"accuracy", own.accuracy()},
+                        {"chance", or_null(other.accuracy())},
+                        {"false_boxes", own.false_per_film()}});
       }
     }
   }
@@ -219,8 +217,7 @@ std::optional<json> pooling_unit(const ChestLab& lab, const std::string& pooling
   if (!train(lab, net, params, pooling)) return {};
   params.save(lab.folder.weights(pooling), {{"findings", dump_json(json(lab.findings))}});
   std::vector<std::vector<float>> said, validation;
-  std::vector<Located> located;
-  std::vector<int64_t> shown(lab.findings.size(), 0);
+  std::vector<std::vector<FilmBoxes>> located(lab.findings.size());
   json gallery = json::array();
   ask(lab, net, lab.test, [&](size_t i, const std::vector<float>& logits, const Tensor& heat) {
     said.push_back(logits);
@@ -228,8 +225,8 @@ std::optional<json> pooling_unit(const ChestLab& lab, const std::string& pooling
       const auto truth = lab.truth[i].find(lab.findings[f]);
       if (truth == lab.truth[i].end()) continue;
       const Image map = channel_of(heat, f);
-      located.push_back({f, truth->second, boxes_of_heat_map(map)});
-      if (shown[f]++ >= c.gallery) continue;
+      located[f].push_back({truth->second, boxes_of_heat_map(map)});
+      if (static_cast<int64_t>(located[f].size()) > c.gallery) continue;
       const std::string film = text("gallery/film{}.png", lab.test[i]),
                         picture = text("gallery/{}_{}_{}.png", pooling, f, lab.test[i]);
       data::write_png(lab.folder.file(film), lab.loader.image(lab.test[i]));
@@ -239,8 +236,8 @@ std::optional<json> pooling_unit(const ChestLab& lab, const std::string& pooling
                          {"probability", 1 / (1 + std::exp(-static_cast<double>(logits[f])))},
                          {"film", film},
                          {"heat", picture},
-                         {"truth", to_json(located.back().truth)},
-                         {"boxes", to_json(located.back().detected)}});
+                         {"truth", to_json(located[f].back().truth)},
+                         {"boxes", to_json(located[f].back().detected)}});
     }
   });
   ask(lab, net, lab.val,

@@ -3,8 +3,8 @@
 //   network   stages of ResNet18 - transition - pooling - linear (models/chestxray8.h), one sigmoid for each finding
 //   loss      cross-entropy weighted by beta_P, beta_N of each batch
 //   boxes     the heat map of a finding, normalised to [0,1], cut at 60/255 and at 180/255: a box round each region
-//   figures   AUC of each finding; share of the true boxes that a box hits with IoBB or IoU above a threshold, and
-//             false boxes a film (al/localization.h), on the test films with boxes of that finding
+//   figures   AUC of each finding; share of the true boxes that a box hits with IoBB or IoU above a threshold, beside
+//             what another film's boxes hit; false boxes a film (al/localization.h). On the test films with boxes
 //
 // One network for each kind of pooling (log-sum-exp with r = 10 is the paper's), all with the same first weights and
 // batches. Unlike in the paper the networks begin from random weights and read small films; below 256 pixels the stem
@@ -39,9 +39,10 @@ double chestxray8_published(const std::string& finding);
 // Runs or continues the experiment in folder `out`; false when hooks.stop() asked to stop. Writes units/, weights/,
 // gallery/ and chestxray8.json, {"findings", "train", "test" (films), "published", "poolings": [{"pooling", "auc"
 // {finding: null where the test films do not tell}, "mean_auc", "boxes" [{"finding" ("all": together), "criterion"
-// ("iobb" or "iou"), "threshold", "boxes" (true ones), "accuracy", "false_boxes" (a film)}], "gallery" [{"id",
-// "finding", "probability", "film", "heat" (PNG files), "truth", "boxes" ([left, top, right, bottom] in fractions of
-// the side)}]}]}. Errors: a finding nobody has; no training or no test films; options out of range.
+// ("iobb" or "iou"), "threshold", "films", "boxes" (true ones), "accuracy", "chance" (the share that the boxes of
+// the next such film hit; null for one film), "false_boxes" (a film)}], "gallery" [{"id", "finding", "probability",
+// "film", "heat" (PNG files), "truth", "boxes" ([left, top, right, bottom] in fractions of the side)}]}]}. Errors: a finding
+// nobody has; no training or no test films; options out of range.
 bool run_chestxray8(const ChestXray8Config& config, const data::Dataset& dataset, const std::string& out,
                     const Hooks& hooks);
 

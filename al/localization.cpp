@@ -78,4 +78,11 @@ Localization compare(std::span<const Box> detected, std::span<const Box> truth, 
   return r;
 }
 
+Localization compare(std::span<const FilmBoxes> films, Overlap overlap, double threshold, size_t shift) {
+  Localization sum;
+  for (size_t i = 0; i < films.size(); ++i)
+    sum += compare(films[(i + shift) % films.size()].detected, films[i].truth, overlap, threshold);
+  return sum;
+}
+
 }  // namespace querent::al

@@ -35,4 +35,10 @@ struct Localization {
 using Overlap = double (*)(const Box& detected, const Box& truth);
 Localization compare(std::span<const Box> detected, std::span<const Box> truth, Overlap overlap, double threshold);
 
+struct FilmBoxes {
+  std::vector<Box> truth, detected;
+};
+// Several films. With `shift`, the detected boxes are those of the film so many places on, cyclically: what luck hits.
+Localization compare(std::span<const FilmBoxes> films, Overlap overlap, double threshold, size_t shift = 0);
+
 }  // namespace querent::al

@@ -33,14 +33,14 @@ void print_table(const json& results) {
       std::printf(" %16s", figure(p.at("auc").at(f.get<std::string>()), 3).c_str());
     std::printf(" %16s\n", figure(p.at("mean_auc"), 3).c_str());
   }
-  std::printf("\nshare of true boxes hit, false boxes a film\n");
+  std::printf("\nshare of true boxes hit (by the boxes of another film), false boxes a film\n");
   for (const json& p : results.at("poolings")) {
     for (const char* criterion : {"iobb", "iou"}) {
       std::string line;
       for (const json& row : p.at("boxes"))
         if (row.at("finding") == "all" && row.at("criterion") == criterion)
-          line += text("  {}: {}, {}", row.at("threshold").get<double>(), figure(row.at("accuracy"), 2),
-                       figure(row.at("false_boxes"), 1));
+          line += text("  {}: {} ({}), {}", row.at("threshold").get<double>(), figure(row.at("accuracy"), 2),
+                       figure(row.at("chance"), 2), figure(row.at("false_boxes"), 1));
       if (!line.empty())
         std::printf("  %-8s %-4s%s\n", p.at("pooling").get<std::string>().c_str(), criterion, line.c_str());
     }

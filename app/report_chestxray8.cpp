@@ -44,7 +44,7 @@ std::string auc_table(const json& results) {
       head, body);
 }
 
-// Share of the true boxes hit at each threshold, with false boxes a film below.
+// Share of the true boxes hit at each threshold; below it, by another film's boxes, and false boxes a film.
 std::string hit_table(const json& results, const std::string& criterion, const std::string& title) {
   std::string head, body;
   for (const json& row : results.at("poolings").at(0).at("boxes"))
@@ -60,7 +60,9 @@ std::string hit_table(const json& results, const std::string& criterion, const s
         body += text("{}<tr><th>{}, {}<small>{} boxes in {} films</small></th>", body.empty() ? "" : "</tr>",
                      pooling_title(p), escape(finding), row.at("boxes").get<int64_t>(), row.at("films").get<int64_t>());
       }
-      body += text("<td>{}<small>{}</small></td>", fixed(row.at("accuracy"), 2), fixed(row.at("false_boxes"), 1));
+      const json& chance = row.at("chance");
+      body += text("<td>{}<small>{} · {}</small></td>", fixed(row.at("accuracy"), 2),
+                   chance.is_null() ? "–" : fixed(chance, 2), fixed(row.at("false_boxes"), 1));
     }
   }
   return text("<div class=\"scroll\"><table><thead><tr><th>{}</th>{}</tr></thead><tbody>{}</tr></tbody></table></div>",
@@ -120,11 +122,12 @@ std::string write_chestxray8_report(const std::string& folder, const std::string
                   text("AUC on {} test films. Published: Wang et al. (CVPR 2017), table 3, on their films.",
                        results.at("test").get<int64_t>()),
                   auc_table(results));
-  html +=
-      section("boxes", "Boxes",
-              "Share of the true boxes that a box of the heat map hits with more than the threshold; below it, boxes a "
-              "film that hit none. IoBB is the share of the detected box that lies in the true one.",
-              hit_table(results, "iobb", "T(IoBB)") + hit_table(results, "iou", "T(IoU)"));
+  html += section(
+      "boxes", "Boxes",
+      "Share of the true boxes that a box of the heat map hits with more than the threshold; below it, the share "
+      "that the boxes of another film with the finding hit, which is luck, and boxes a film that hit none. IoBB is the "
+      "share of the detected box that lies in the true one.",
+      hit_table(results, "iobb", "T(IoBB)") + hit_table(results, "iou", "T(IoU)"));
   html += section("gallery", "Heat maps",
                   "Normalised for each film, and boxes at 60/255 and at 180/255 of it. No box was shown in training.",
                   heat_gallery(folder, results));

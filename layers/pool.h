@@ -5,9 +5,11 @@
 
 namespace querent {
 
+// Columns first, then the row that is left: a window of max_pool2d has at most 255 pixels.
 inline Tensor global_max_pool(const Tensor& x) {
-  const Pair all{x.dim(1), x.dim(2)};
-  return reshape(max_pool2d(x, {.kernel = all, .stride = all}), {x.dim(0), x.dim(3)});
+  const Pair column{x.dim(1), 1}, row{1, x.dim(2)};
+  const Tensor y = max_pool2d(x, {.kernel = column, .stride = column});
+  return reshape(max_pool2d(y, {.kernel = row, .stride = row}), {x.dim(0), x.dim(3)});
 }
 
 // Log-sum-exp, (1/r) log mean exp(r x): from the average (r -> 0) to the maximum (r -> infinity). The largest value is

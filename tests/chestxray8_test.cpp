@@ -1,6 +1,7 @@
 // ChestX-ray8: the weighted cross-entropy, log-sum-exp pooling, heat maps, boxes and their measures by hand; then the
 // experiment on a few phantoms.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -46,7 +47,7 @@ Image map_of(std::vector<std::string> rows) {  // digits, in tenths
 }
 
 struct Sandbox {
-  fs::path root = fs::temp_directory_path() / "querent_chestxray8";
+  fs::path root = fs::temp_directory_path() / text("querent_chestxray8_{}", getpid());
   data::Dataset dataset;
   Sandbox() {
     fs::remove_all(root);
@@ -77,6 +78,12 @@ TEST_CASE("log-sum-exp pooling by hand; between the average and the maximum; no 
   CHECK(global_max_pool(x).item() == 4);
   CHECK(log_sum_exp_pool(scale(x, 1e4), 10).item() == Approx(4e4 - std::log(4.0) / 10));
   CHECK(log_sum_exp_pool(scale(x, -1e4), 10).item() == Approx(-1e4 - std::log(4.0) / 10));
+  const Tensor large = drawn({1, 17, 33, 2}, 5);  // more than one window of max_pool2d may have
+  const std::vector<double> v = large.host_f64();
+  double top[2] = {-INFINITY, -INFINITY};
+  for (size_t i = 0; i < v.size(); ++i) top[i % 2] = std::max(top[i % 2], v[i]);
+  CHECK(global_max_pool(large).host_f64() == std::vector<double>{top[0], top[1]});
+  CHECK(log_sum_exp_pool(large, 1e4).host_f64()[1] == Approx(top[1]).epsilon(1e-3));
   const Tensor two = tensor({0, 5, 0, 7}, {2, 1, 1, 2});  // of one pixel: the pixel
   CHECK(log_sum_exp_pool(two, 10).host_f64() == std::vector<double>{0, 5, 0, 7});
   CHECK_THROWS_WITH_AS(log_sum_exp_pool(x, 0), doctest::Contains("r must be positive, got 0"), Error);
@@ -144,6 +151,7 @@ TEST_CASE("boxes round the regions of a map") {
   CHECK(boxes_of(m, 0.5) == std::vector<Box>{{0.1, 0, 0.4, 0.75}, {0.9, 0.25, 1, 0.75}});
   CHECK(boxes_of(m, 0.85).size() == 1);
   CHECK(boxes_of(m, 0.95).empty());
+  CHECK(boxes_of(map_of({"9009", "0990"}), 0.5) == std::vector<Box>{{0, 0, 1, 1}});  // its end lies above its middle
   CHECK(boxes_of(Image(), 0.5).empty());
   // Heat from -1 to 1: 60/255 of the range is at -0.53, 180/255 at 0.41.
   Image heat(1, 4);
@@ -168,6 +176,13 @@ TEST_CASE("hits and false boxes of a film") {
   CHECK(r.hits == 1);
   CHECK(r.accuracy() == 0.25);
   CHECK(r.false_per_film() == 2);
+  // Of three films the first two found their own box, the third that of the first.
+  const Box a{0, 0, 0.2, 0.2}, b{0.4, 0.4, 0.6, 0.6}, c{0.8, 0.8, 1, 1};
+  const std::vector<FilmBoxes> films = {{{a}, {a}}, {{b}, {b}}, {{c}, {a}}};
+  CHECK(compare(films, iou, 0.5).hits == 2);
+  CHECK(compare(films, iou, 0.5, 1).hits == 0);
+  CHECK(compare(films, iou, 0.5, 2).hits == 1);
+  CHECK(compare(films, iou, 0.5, 2).boxes == 3);
 }
 
 TEST_CASE("findings and true boxes: columns of the phantom, NIH's list") {
@@ -175,7 +190,7 @@ TEST_CASE("findings and true boxes: columns of the phantom, NIH's list") {
   c.id = "p", c.label = "abnormal",
   c.extra = {{"finding", "nodule"}, {"nodules", "0.5 0.25 0.125 0.3;0.75 0.75 0.25 1"}};
   CHECK(findings_of(c) == std::vector<std::string>{"nodule"});
-  const fs::path root = fs::temp_directory_path() / "querent_chestxray8_nih";
+  const fs::path root = fs::temp_directory_path() / text("querent_chestxray8_nih_{}", getpid());
   fs::create_directories(root);
   data::Dataset d;
   d.root = root.string(), d.cases = {c};
@@ -217,6 +232,7 @@ TEST_CASE("the experiment on 24 phantoms; stopped inside a network and continued
       if (row.at("finding") != "nodule" || row.at("criterion") != "iobb") continue;
       CHECK(row.at("boxes") == nodules);
       CHECK(row.at("accuracy") <= before);  // a higher threshold is met by no more boxes
+      CHECK((row.at("chance").is_null() || (row.at("chance") >= 0 && row.at("chance") <= 1)));
       before = row.at("accuracy"), ++rows;
     }
     CHECK(rows == 5);

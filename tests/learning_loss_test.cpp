@@ -1,5 +1,6 @@
 // Learning loss: the ranking loss by hand, what the module reads, and that it ranks.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -150,7 +151,7 @@ TEST_CASE("every network has stages; their averages as a Program have the bits o
 }
 
 TEST_CASE("a survey: the losses of labelled images are their cross-entropies") {
-  const fs::path root = fs::temp_directory_path() / "querent_learning_loss";
+  const fs::path root = fs::temp_directory_path() / text("querent_learning_loss_{}", getpid());
   fs::remove_all(root);
   write_phantom_dataset(root, 10, 32, 3);
   const data::Dataset dataset = data::open_dataset(root / "labels.csv");
