@@ -1,6 +1,5 @@
 // querent experiment chestxray8: the run and its table.
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "al/chestxray8.h"
@@ -59,7 +58,7 @@ int experiment_chestxray8(const Options& options) {
   config.val_fraction = o.val_fraction, config.test_fraction = o.test_fraction;
   config.seed = o.seed;
   config.data = o.data;
-  if (o.force) std::filesystem::remove_all(o.out);
+  if (o.force) discard(o.out);
   RunProgress screen(o, "auc");
   screen.line(text("{} films of {} patients · {} train, {} val, {} test (by patient) · {} pixels, {} steps",
                    dataset.cases.size(), count_patients(dataset), data::cases_of(dataset, "train").size(),

@@ -231,19 +231,14 @@ int experiment_mahapatra2013(const Options& options) {
   config.val_fraction = o.val_fraction, config.test_fraction = o.test_fraction;
   config.allow_empty_masks = o.allow_empty_masks;
   config.data = o.data, config.command = o.command_line, config.version = version;
-  if (o.force) std::filesystem::remove_all(o.out);
+  if (o.force) discard(o.out);
   RunProgress screen(o, "dice");
   al::Hooks hooks;
   hooks.progress = [&](const al::Progress& p) { screen.show(p); };
   hooks.stop = [&] { return should_stop(o.out); };
   const bool finished = al::run_mahapatra2013(config, dataset, o.out, hooks);
   screen.end();
-  if (!finished) {
-    std::fprintf(stderr,
-                 "stopped; everything so far is in %s\nnext: %s    (the same command continues where it stopped)\n",
-                 o.out.c_str(), o.command_line.c_str());
-    return 130;
-  }
+  if (!finished) return stopped(o.out, o.command_line);
   const std::string path = write_mahapatra2013_report(o.out);
   const std::string results = read_file(o.out + "/mahapatra2013.json", largest_json);
   if (o.json) {

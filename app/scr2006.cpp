@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "app/html.h"
@@ -89,7 +88,7 @@ int experiment_scr2006(const Options& options) {
   config.allow_empty_masks = o.allow_empty_masks;
   const Films films = open_films(o);
   config.structures = films.structures;
-  if (o.force) std::filesystem::remove_all(o.out);
+  if (o.force) discard(o.out);
   RunProgress screen(o, "overlap");
   if (films.left_out) screen.line(text("{} films without masks of all structures are left out", films.left_out));
   al::Hooks hooks;
@@ -97,12 +96,7 @@ int experiment_scr2006(const Options& options) {
   hooks.stop = [&] { return should_stop(o.out); };
   const bool finished = al::run_scr2006(config, films.of, o.out, hooks);
   screen.end();
-  if (!finished) {
-    std::fprintf(stderr,
-                 "stopped; everything so far is in %s\nnext: %s    (the same command continues where it stopped)\n",
-                 o.out.c_str(), o.command_line.c_str());
-    return 130;
-  }
+  if (!finished) return stopped(o.out, o.command_line);
   const std::string path = write_scr2006_report(o.out, o.command_line);
   const std::string results = read_file(o.out + "/scr2006.json");
   if (o.json) {
