@@ -42,7 +42,8 @@ constexpr const Strategy* table[] = {&random_strategy,
                                      &probcover_strategy,
                                      &suggestive_annotation_strategy,
                                      &adaptive_strategy,
-                                     &learning_loss_strategy};
+                                     &learning_loss_strategy,
+                                     &ceal_strategy};
 
 int64_t sites_of(const Passes& x) { return x.segmentation() ? x.height * x.width : 1; }
 int64_t logits_of(const Passes& x) { return x.segmentation() ? 1 : x.classes; }

@@ -64,6 +64,10 @@ struct Needs {
   bool labelled = false;       // and of every labelled image
   bool labels = false;         // and the classes of those
   bool losses = false;         // and their losses
+  // What belongs to the method besides the choice; --ensemble and --pseudo-labels say otherwise:
+  int64_t committee = 0;      // predictions of so many networks, all but the first trained on resampled labels, are the passes
+  double pseudo_labels = 0;   // entropy below which the network's own answers are trained on (al/pseudo_labels.h)
+  double pseudo_decay = 0;    // what that falls by each round
 };
 
 struct PoolView;

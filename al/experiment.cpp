@@ -195,15 +195,26 @@ Point first_round_unit(Lab& lab, uint64_t seed, const std::vector<std::string>& 
   return p;
 }
 
-// The networks besides the round's own whose predictions are the passes: other initial weights, another order of images.
+// As many of these, drawn with replacement.
+std::vector<int64_t> resampled(const std::vector<int64_t>& cases, Rng rng) {
+  std::vector<int64_t> drawn;
+  for (size_t i = 0; i < cases.size(); ++i)
+    drawn.push_back(cases[static_cast<size_t>(rng.below(static_cast<int64_t>(cases.size())))]);
+  return drawn;
+}
+
+// The networks besides the round's own whose predictions are the passes: other initial weights, another order of images,
+// and other labels when that is part of the method.
 std::vector<Learner> ensemble_members(Lab& lab, const Strategy& strategy, const std::vector<int64_t>& labelled,
                                       uint64_t seed, int64_t round, const std::string& title) {
   std::vector<Learner> members;
   if (!strategy.needs.model || strategy.needs.one_pass) return members;
-  for (int64_t m = 1; m < lab.config.ensemble; ++m) {
+  const int64_t networks = lab.config.ensemble > 0 ? lab.config.ensemble : strategy.needs.committee;
+  for (int64_t m = 1; m < networks; ++m) {
     members.emplace_back(lab.model_options(), mix_key(seed, hash_name(text("weights {}", m))));
-    lab.train_on(members.back(), labelled, lab.config.steps, mix_key(seed, hash_name(text("round {} member {}", round, m))),
-                 title);
+    const uint64_t key = mix_key(seed, hash_name(text("round {} member {}", round, m)));
+    const std::vector<int64_t> sample = strategy.needs.committee > 0 ? resampled(labelled, Rng(key).fork("labels")) : labelled;
+    lab.train_on(members.back(), sample, lab.config.steps, key, title);
   }
   return members;
 }
@@ -254,9 +265,11 @@ json ask(Lab& lab, const Strategy& strategy, const Learner& learner, Pool& pool,
 }
 
 // What this round's network is sure about in the rest of the pool, for the next round's training alone.
-json sure_of(const Lab& lab, const Learner& learner, const Pool& pool, int64_t round) {
+json sure_of(const Lab& lab, const Strategy& strategy, const Learner& learner, const Pool& pool, int64_t round) {
   json labels = json::array();
-  const double delta = pseudo_label_threshold(lab.config.pseudo_labels, lab.config.pseudo_decay, round);
+  const bool asked_for = lab.config.pseudo_labels > 0;
+  const double delta = pseudo_label_threshold(asked_for ? lab.config.pseudo_labels : strategy.needs.pseudo_labels,
+                                              asked_for ? lab.config.pseudo_decay : strategy.needs.pseudo_decay, round);
   if (delta <= 0) return labels;
   const std::vector<std::string> ids = pool.ids(CaseState::unlabelled);
   const std::vector<std::vector<float>> p = learner.predict(lab.loader, lab.indices(ids));
@@ -355,7 +368,7 @@ void strategy_curve(Lab& lab, const Strategy& strategy, uint64_t seed, const Poi
       unit["agreement"] = agreement(before, learner, lab.loader, lab.val);
     }
     if (last) lab.final_model(unit, learner, seed, title);
-    pseudo = last ? json::array() : sure_of(lab, learner, pool, static_cast<int64_t>(round));
+    pseudo = last ? json::array() : sure_of(lab, strategy, learner, pool, static_cast<int64_t>(round));
     if (!pseudo.empty()) unit["pseudo_labels"] = pseudo;
     lab.finish_unit(name, unit, title, p);
     drop_previous();

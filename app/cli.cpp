@@ -85,8 +85,6 @@ void resume_flags(CLI::App* v, Options& o) {
   v->add_flag("--force", o.force, "Start again, discarding what is in the folder");
 }
 
-namespace {
-
 void learning_flags(CLI::App* v, Options& o) {
   v->add_option("--strategy", o.strategies,
                 "What to ask next, several separated by commas; 'querent explain strategies' lists them")
@@ -112,11 +110,12 @@ void learning_flags(CLI::App* v, Options& o) {
                 "Who chooses the first labels: random (cls: equally from each class) | coreset | typiclust | probcover")
       ->capture_default_str();
   v->add_option("--ensemble", o.ensemble,
-                "Score with so many networks trained apart instead of --mc passes (0: MC-dropout); as many times the work")
+                "Score with so many networks trained apart instead of --mc passes, as many times the work (0: MC-dropout; "
+                "suggestive_annotation 4)")
       ->capture_default_str();
   v->add_option("--pseudo-labels", o.pseudo_labels,
                 "cls: also train on unlabelled images of a lower entropy than this (nats), with the network's own answer for "
-                "the label, for one round only (CEAL; 0: never)")
+                "the label, for one round only (0: ceal 0.005, others never)")
       ->capture_default_str();
   v->add_option("--pseudo-decay", o.pseudo_decay, "What that entropy falls by each round")->capture_default_str();
   v->add_option("--patience", o.patience, "Stop a curve after so many rounds without validation gain (0: never)")
@@ -124,8 +123,6 @@ void learning_flags(CLI::App* v, Options& o) {
   v->add_flag("--continue-weights", o.keep_weights,
               "Continue training from the last round's weights (default: from scratch)");
 }
-
-}  // namespace
 
 bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   CLI::App app{

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/cli_flags.h"
+#include "tensor/error.h"
 
 namespace querent::app {
 namespace {
@@ -165,11 +166,37 @@ void chestxray8_flags(CLI::App* v, Options& o) {
   v->add_option("--gallery", c.gallery, "Films shown of each finding")->capture_default_str();
 }
 
+// `run` for one task or both.
+void published_verb(CLI::App* experiment, const Published& p, Options& o) {
+  auto* v = experiment->add_subcommand(p.name, p.help);
+  common_flags(v, o), data_flags(v, o);
+  const bool both = !p.seg.empty() && !p.cls.empty();
+  const std::vector<std::string> tasks = both ? std::vector<std::string>{"seg", "cls", "both"}
+                                              : std::vector<std::string>{p.seg.empty() ? "cls" : "seg"};
+  v->add_option("--task", o.task, both ? "seg | cls | both (default: both)" : "The one it is for")
+      ->check(CLI::IsMember(tasks));
+  v->add_option("--size", o.size, "Images are resized to SIZE x SIZE pixels (0: 128)")->check(CLI::Range(0, 2048));
+  v->preparse_callback([&o, tasks](size_t) { o.task = tasks.back(), o.seeds = 5; });
+  split_flags(v, o), model_flags(v, o), learning_flags(v, o), cost_flags(v, o);
+  out_flag(v, o, "Folder to write", ("querent-" + std::string(p.name)).c_str());
+  resume_flags(v, o);
+  std::string names;
+  for (const auto* task : {&p.seg, &p.cls}) {
+    if (task->empty()) continue;
+    names += task == &p.seg ? "Outlining:  " : "Naming the finding:  ";
+    for (const std::string& s : *task) names += s + (s == task->back() ? "\n" : ", ");
+  }
+  v->footer(text("Five seeds unless --seeds says otherwise. Each task has a folder and a report of its own.\n{}\n"
+                 "Example:\n  querent experiment {} --data labels.csv --size 64 --out {}",
+                 names, p.name, p.name));
+}
+
 }  // namespace
 
 void add_experiment_verbs(CLI::App& app, Options& o) {
   auto* experiment = app.add_subcommand("experiment", "Repeat a published experiment");
   experiment->require_subcommand(1);
+  for (const Published& p : published()) published_verb(experiment, p, o);
   auto* paper = experiment->add_subcommand(
       "paper",
       "Mahapatra et al. (MICCAI 2018): synthetic films chosen by Bayesian variance, against real films chosen alike, "

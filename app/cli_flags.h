@@ -13,6 +13,7 @@ void data_flags(CLI::App* verb, Options& o, bool required = true);
 void task_flags(CLI::App* verb, Options& o);
 void split_flags(CLI::App* verb, Options& o);
 void model_flags(CLI::App* verb, Options& o);
+void learning_flags(CLI::App* verb, Options& o);  // strategies, rounds, scoring
 void resume_flags(CLI::App* verb, Options& o);
 void cost_flags(CLI::App* verb, Options& o);
 void out_flag(CLI::App* verb, Options& o, const char* help, const char* fallback);  // nullptr: there is no default

@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
   Options options;
   int exit_code = 0;
   if (!parse_command_line(argc, argv, options, exit_code)) return exit_code;
-  const std::map<std::string, int (*)(const Options&)> verbs = {
+  std::map<std::string, int (*)(const Options&)> verbs = {
       {"demo", demo},
       {"run", run_experiment},
       {"experiment paper", experiment_paper},
@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
       {"synth sample", synth_sample},
       {"synth check", synth_check},
   };
+  for (const Published& p : published()) verbs[text("experiment {}", p.name)] = experiment_published;
   try {
     check_ranks(options.verb);
     set_threads(options.threads);

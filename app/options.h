@@ -29,7 +29,7 @@ struct Options {
   // data
   std::string data;  // a CSV, a folder or an idx file
   std::string layout = "auto";
-  std::string task = "seg";          // seg | cls
+  std::string task = "seg";          // seg | cls; experiments of published(): or both
   std::vector<std::string> classes;  // keep these, in this order
   std::vector<std::string> merge;    // new=old1+old2
   std::vector<std::string> exclude;  // drop these labels
@@ -97,6 +97,13 @@ bool parse_command_line(int argc, char** argv, Options& options, int& exit_code)
 // The verbs; each returns a process exit code (0 done, 1 failed, 2 bad input, 3 data problems, 130 stopped).
 int demo(const Options& options);
 int run_experiment(const Options& options);
+// Comparisons of strategies that are `run` with settings of their own (app/published.cpp), and all of them.
+struct Published {
+  const char *name, *help;
+  std::vector<std::string> seg, cls;  // strategies of each task; none: the task is not part of it
+};
+const std::vector<Published>& published();
+int experiment_published(const Options& options);
 int experiment_paper(const Options& options);
 int experiment_chestxray8(const Options& options);
 int experiment_gal2017(const Options& options);

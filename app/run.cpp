@@ -10,6 +10,7 @@
 #include "app/options.h"
 #include "app/progress.h"
 #include "app/report.h"
+#include "app/report_verdict.h"
 #include "app/setup.h"
 #include "app/stop.h"
 #include "app/version.h"
@@ -44,6 +45,8 @@ void print_summary(const std::string& out, uint64_t seed) {
     }
     std::printf("\n");
   }
+  const Results results = read_results(out);
+  std::printf("%s\n", verdict(results, analyse(results)).headline.c_str());
   std::printf("next: querent predict IMAGE --weights %s/weights/full_s%ld.safetensors --uncertainty\n", out.c_str(),
               static_cast<long>(seed));
   std::printf("      querent advise %s    (is it worth labelling more?)\n", out.c_str());

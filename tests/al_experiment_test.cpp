@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "al/acquisition.h"
 #include "al/cold_start.h"
 #include "al/experiment.h"
 #include "al/learner.h"
@@ -130,6 +131,28 @@ TEST_CASE("a run with a cold start and an ensemble; a plain configuration is wri
   CHECK_THROWS_WITH_AS(run_experiment(c, s.dataset, out, {}), doctest::Contains("ensemble (3, now null)"), Error);
 }
 
+TEST_CASE("suggestive annotation brings its own committee, smaller when --ensemble says so") {
+  const Sandbox s;
+  std::vector<double> losses;  // of the steps between the two rounds' own trainings
+  const auto trained = [&](ExperimentConfig c, const std::string& out) {
+    losses.clear();
+    Hooks hooks;
+    hooks.progress = [&](const Progress& p) {
+      if (p.what == Progress::step && p.unit.starts_with(c.strategies[0] + ", seed 1, 6 labels")) losses.push_back(p.loss);
+    };
+    REQUIRE(run_experiment(c, s.dataset, (s.root / out).string(), hooks));
+    return losses.size();
+  };
+  ExperimentConfig c = tiny("seg", {"suggestive_annotation"});
+  CHECK(trained(c, "four") == static_cast<size_t>(3 * c.steps));
+  c.ensemble = 2;
+  CHECK(trained(c, "two") == static_cast<size_t>(c.steps));
+  const std::vector<double> resampled = losses;
+  c.strategies = {"mean_std"};
+  CHECK(trained(c, "plain") == static_cast<size_t>(c.steps));
+  CHECK(losses != resampled);  // the same weights and order, but each label once
+}
+
 TEST_CASE("a training that was stopped is not continued for another strategy's labels") {
   const Sandbox s;
   const fs::path whole = s.root / "whole", parts = s.root / "parts";
@@ -188,6 +211,7 @@ TEST_CASE("CEAL in the loop: pseudo-labels change one training and leave pool, l
       for (const json& a : u.at("asked")) CHECK(l.at("id") != a.at("id"));
   }
   CHECK_FALSE(unit("ceal", 2).contains("pseudo_labels"));
+  CHECK(find_strategy("ceal").needs.pseudo_labels == 0.005);
   CHECK(unit("ceal", 1).at("point").at("labelled") == unit("plain", 1).at("point").at("labelled"));
   CHECK(unit("ceal", 1).at("point").at("metrics") != unit("plain", 1).at("point").at("metrics"));
   c.task = "seg", c.model = "unet", c.strategies = {"random"};

@@ -85,4 +85,16 @@ constinit const Strategy variation_ratios_strategy{
     .needs = {},
     .compute = least_confidence_score};
 
+constinit const Strategy ceal_strategy{
+    .name = "ceal",
+    .alias = "cost_effective",
+    .formula = "-sum_c pbar_c log pbar_c; images with less than 0.005 - 0.00033 r in round r train with argmax_c pbar_c",
+    .source = "Wang et al. 2017 (CEAL), delta as for Caltech-256",
+    .doc =
+        "Asks for the most doubtful images, as entropy does, and trains besides on those that leave no doubt, with the "
+        "network's own answer for the label, which costs nothing. Such a label serves one training and is forgotten. "
+        "--pseudo-labels changes the threshold.",
+    .needs = {.classification_only = true, .pseudo_labels = 0.005, .pseudo_decay = 0.00033},
+    .compute = entropy_score};
+
 }  // namespace querent::al

@@ -9,6 +9,7 @@ namespace querent::al {
 
 extern const Strategy random_strategy, stratified_random_strategy, foreground_random_strategy;
 extern const Strategy least_confidence_strategy, margin_strategy, entropy_strategy, variation_ratios_strategy;
+extern const Strategy ceal_strategy;
 extern const Strategy variation_ratios_mode_strategy, mean_std_strategy, bald_strategy;
 extern const Strategy vote_entropy_strategy, mean_kl_strategy;
 extern const Strategy kendall_gal_strategy, kendall_gal_epistemic_strategy, kendall_gal_aleatoric_strategy;

@@ -5,8 +5,8 @@
 //   greedy max over S_a in S_c of F(S_a) = sum_{j unlabelled} max_{i in S_a} cos(h_i, h_j)
 //
 // F is monotone and submodular, so greedy has at least 1 - 1/e of the best possible. The paper's K = 16 and k = 8, four
-// networks trained on resampled labels and, as h, the channel means of the deepest feature map: here the passes are those
-// of --ensemble, or dropout's, and h comes from one network.
+// networks trained on resampled labels and, as h, the channel means of the deepest feature map. Here the first of the four
+// is the one that is measured, trained on the labels as they are, and h comes from it alone.
 #include <algorithm>
 #include <numeric>
 
@@ -72,9 +72,10 @@ constinit const Strategy suggestive_annotation_strategy{
     .source = "Yang et al. 2017 (Suggestive Annotation)",
     .doc =
         "First the images on which the networks disagree, then those of them that stand for most of the pool: doubtful "
-        "and typical, and not twice the same. Meant for a committee of networks: --ensemble 4. The value shown is "
-        "the similarity to the pool that the image adds.",
-    .needs = {.several_passes = true, .features = true},
+        "and typical, and not twice the same. The committee has four networks, three of them trained on labels drawn with "
+        "replacement, so a round takes four trainings; --ensemble 2 makes it smaller. The value shown is the similarity to "
+        "the pool that the image adds.",
+    .needs = {.several_passes = true, .features = true, .committee = 4},
     .compute = [](const Passes& x, const ScoreOptions& o) { return mean_std_strategy.compute(x, o); },
     .select = select};
 
