@@ -328,6 +328,9 @@ TEST_CASE("pix2pix draws another film with other noise, the residual generator h
     const auto with = [&](uint64_t noise) { return s.generate(base.image, base.mask, noise).pixels; };
     CHECK(with(1) == with(1));
     CHECK((with(1) == with(2)) == (o.gan == "paper"));
+    const Image *film = &base.image, *mask = &base.mask;  // what a replay made is what eager ops make
+    const Pass pass{Pass::mc_dropout, make_streams(1, std::vector<int64_t>{0}, 0)};
+    CHECK(with(1) == film_image(s.generate(film_tensor({&film, 1}), mask_tensor({&mask, 1}), pass), 0).pixels);
   }
 }
 

@@ -108,8 +108,13 @@ Tensor Synthesizer::generate(const Tensor& films, const Tensor& masks, const Pas
 Image Synthesizer::generate(const Image& film, const Image& mask, uint64_t noise) const {
   const Image *f = &film, *m = &mask;
   const std::vector<int64_t> id = {0};
-  const Pass pass{Pass::mc_dropout, make_streams(noise, id, 0).to(generator_->device())};
-  return film_image(generate(film_tensor({&f, 1}), mask_tensor({&m, 1}), pass), 0);
+  Tensors inputs = {film_tensor({&f, 1}), mask_tensor({&m, 1}), make_streams(noise, id, 0)};
+  const NoTape no_tape;
+  if (one_film_) return film_image((*one_film_)(inputs)[0], 0);
+  for (Tensor& t : inputs) t = t.to(generator_->device());
+  const auto step = [this](Inputs in) { return Tensors{generate(in[0], in[1], {Pass::mc_dropout, in[2]})}; };
+  one_film_ = Program::capture(step, inputs);
+  return film_image(one_film_->results()[0], 0);
 }
 
 void Synthesizer::save_generator(const std::string& folder, std::map<std::string, std::string> metadata) const {

@@ -10,6 +10,7 @@
 #include "al/synthesis/source.h"
 #include "models/gan_train.h"
 #include "models/mask_autoencoder.h"
+#include "tensor/program.h"
 
 namespace querent::al {
 
@@ -26,7 +27,8 @@ class Synthesizer {
   // The networks lie on compute_device() (tensor/backend.h), and so does what is made; films and masks lie anywhere.
   GanBatch condition(const Tensor& films, const Tensor& masks) const;
   Tensor generate(const Tensor& films, const Tensor& masks, const Pass& pass = {}) const;
-  // One film in [0,1]. `noise` draws the dropout of pix2pix, its source of variety; the residual generator has none.
+  // One film in [0,1]. `noise` draws the dropout of pix2pix, its source of variety; the residual generator has none. The
+  // first call is captured (tensor/program.h), the others are replays: one thread at a time.
   Image generate(const Image& film, const Image& mask, uint64_t noise) const;
 
   int64_t size() const { return gan_.options.size; }
@@ -48,6 +50,7 @@ class Synthesizer {
   Gan gan_;
   std::optional<MaskAutoencoder> autoencoder_;
   std::map<std::string, std::string> metadata_;
+  mutable std::optional<Program> one_film_;  // generate() of a single film
 };
 
 constexpr const char* generator_file = "weights/generator.safetensors";
