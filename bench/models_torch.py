@@ -4,7 +4,8 @@
     python3 bench/models_torch.py unet train 8 128 16 --threads 2 --repeats 5 --mode channels_last
 Modes: eager | channels_last | compile | reduce-overhead | max-autotune (the last three are modes of torch.compile,
 channels_last). --device cuda times a GPU, with --tf32 1 in TF32; deterministic kernels unless --deterministic 0. Same architectures, shapes, losses and optimizers
-as bench/models.cpp. mc is 20 passes of the whole network, as most code does it.
+as bench/models.cpp. mc is 20 passes of the whole network, as most code does it; with --together 5 (of 1, 2, 4, 5, 10, 20)
+what comes before the first dropout is computed once and so many passes of the rest lie in one batch.
 """
 import argparse
 import json
@@ -34,10 +35,18 @@ class UNet(nn.Module):
         self.drop = nn.Dropout(p)
 
     def forward(self, x):
+        return self.suffix(self.prefix(x))
+
+    def prefix(self, x):
+        """What comes before the first dropout."""
         skips = [self.inc(x)]
-        for i, d in enumerate(self.down):
-            y = d(F.max_pool2d(skips[-1], 2))
-            skips.append(self.drop(y) if i >= len(self.down) - 2 else y)
+        for d in self.down[:-1]:
+            skips.append(d(F.max_pool2d(skips[-1], 2)))
+        return skips
+
+    def suffix(self, skips):
+        skips = [*skips[:-1], self.drop(skips[-1])]
+        skips.append(self.drop(self.down[-1](F.max_pool2d(skips[-1], 2))))
         y = skips.pop()
         for i, (up, conv) in enumerate(zip(self.up, self.conv)):
             y = conv(torch.cat([skips.pop(), up(y)], 1))
@@ -65,7 +74,33 @@ class ResNet18(nn.Module):
         self.drop, self.fc = nn.Dropout(p), nn.Linear(8 * w, 2)
 
     def forward(self, x):
-        return self.fc(self.drop(self.layers(self.stem(x)).mean((2, 3))))
+        return self.suffix(self.prefix(x))
+
+    def prefix(self, x):
+        return [self.layers(self.stem(x)).mean((2, 3))]
+
+    def suffix(self, features):
+        return self.fc(self.drop(features[0]))
+
+
+class VGG16(nn.Module):
+    def __init__(self, w, p=0.2, fc=4096):
+        super().__init__()
+        parts, c = [], 1
+        for v in (1, 1, 0, 2, 2, 0, 4, 4, 4, 0, 8, 8, 8, 0, 8, 8, 8, 0):
+            parts += [nn.Conv2d(c, v * w, 3, padding=1), nn.ReLU(inplace=True)] if v else [nn.MaxPool2d(2)]
+            c = v * w or c
+        self.features = nn.Sequential(*parts, nn.AdaptiveAvgPool2d(7), nn.Flatten())
+        self.fc1, self.fc2, self.fc3, self.drop = nn.Linear(49 * c, fc), nn.Linear(fc, fc), nn.Linear(fc, 2), nn.Dropout(p)
+
+    def forward(self, x):
+        return self.suffix(self.prefix(x))
+
+    def prefix(self, x):
+        return [F.relu(self.fc1(self.features(x)))]
+
+    def suffix(self, features):
+        return self.fc3(self.drop(F.relu(self.fc2(self.drop(features[0])))))
 
 
 class Level(nn.Module):
@@ -135,7 +170,7 @@ def gan_step(a, layout):
 
 
 def task_step(a, layout):
-    net = (UNet(a.width) if a.model == "unet" else ResNet18(a.width)).to(a.device)
+    net = {"unet": UNet, "resnet18": ResNet18, "vgg16": VGG16}[a.model](a.width).to(a.device)
     x = torch.randn(a.batch, 1, a.size, a.size).to(a.device)
     if layout:
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
@@ -149,13 +184,22 @@ def task_step(a, layout):
             if isinstance(m, nn.Dropout):
                 m.train()
 
-    def probability():
-        return torch.sigmoid(run(x)) if a.model == "unet" else torch.softmax(run(x), 1)
+    def probability(logits):
+        return torch.sigmoid(logits) if a.model == "unet" else torch.softmax(logits, 1)
+
+    def passes_by_hand():
+        """20 passes that compute once what comes before the first dropout, --together of them in one batch."""
+        state = net.prefix(x)
+        for _ in range(0, 20, a.together):
+            p = probability(net.suffix([s.repeat(a.together, *[1] * (s.dim() - 1)) for s in state]))
+            yield p.view(a.together, a.batch, *p.shape[1:]).sum(0)
 
     def step():
         if a.phase != "train":
             with torch.inference_mode():
-                return sum(probability() for _ in range(20 if a.phase == "mc" else 1))
+                if a.together:
+                    return sum(passes_by_hand())
+                return sum(probability(run(x)) for _ in range(20 if a.phase == "mc" else 1))
         opt.zero_grad(set_to_none=True)
         y = run(x)
         if a.model == "unet":
@@ -179,6 +223,7 @@ def main():
     a.add_argument("--mode", default="channels_last",
                    choices=["eager", "channels_last", "compile", "reduce-overhead", "max-autotune"])
     a.add_argument("--device", default="cpu"), a.add_argument("--warmup", type=int, default=2)
+    a.add_argument("--together", type=int, default=0, choices=[0, 1, 2, 4, 5, 10, 20])
     a.add_argument("--tf32", type=int, default=0), a.add_argument("--deterministic", type=int, default=1)
     a = a.parse_args()
     torch.set_num_threads(a.threads)
@@ -207,7 +252,7 @@ def main():
     print(json.dumps({"model": a.model, "phase": a.phase, "batch": a.batch, "size": a.size, "width": a.width,
                       "threads": a.threads, "device": a.device, "mode": a.mode,
                       "policy": ("deterministic" if a.deterministic else "any order") + (" tf32" if a.tf32 else " strict"),
-                      "torch": torch.__version__, "ms": statistics.median(ms),
+                      "torch": torch.__version__, "together": a.together, "ms": statistics.median(ms),
                       "ms_min": min(ms), "ms_max": max(ms),
                       "peak_mib": torch.cuda.max_memory_allocated() / 2**20 if gpu else
                       resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

@@ -41,6 +41,9 @@ unet infer 1 256 64 5
 resnet18 train 8 128 64 5
 resnet18 infer 8 128 64 5
 resnet18 mc 8 128 64 1
+vgg16 train 4 128 64 3
+vgg16 infer 8 128 64 3
+vgg16 mc 8 128 64 1
 pix2pix train 1 256 64 3
 ROWS
   fi
@@ -52,8 +55,13 @@ rows | while read -r model phase batch size width repeats; do
     for round in $(seq "$rounds"); do
       $out/bench_models "$model" "$phase" "$batch" "$size" "$width" --threads "$threads" --repeats "$repeats" >>"$lines" </dev/null
       for mode in $peer_modes; do
-        "$python" bench/models_torch.py "$model" "$phase" "$batch" "$size" "$width" --threads "$threads" \
-          --repeats "$repeats" --mode "$mode" >>"$lines" </dev/null || echo "PyTorch $mode failed on $model $phase"
+        ways=0  # passes of MC-dropout in one batch, 0: the plain loop
+        case "$phase-$mode" in mc-eager | mc-channels_last) ways="0 1 ${TOGETHER:-5}" ;; esac
+        for together in $ways; do
+          "$python" bench/models_torch.py "$model" "$phase" "$batch" "$size" "$width" --threads "$threads" \
+            --repeats "$repeats" --mode "$mode" --together "$together" >>"$lines" </dev/null ||
+            echo "PyTorch $mode failed on $model $phase"
+        done
       done
     done
   done

@@ -15,9 +15,16 @@ def rows_of(lines):
     seen = collections.defaultdict(lambda: collections.defaultdict(list))
     for line in lines:
         r = json.loads(line)
-        key = (r["model"], r["phase"], f'{r["batch"]}x{r["size"]}x{r["size"]}, width {r["width"]}', r["threads"])
-        seen[key][f'PyTorch {r["torch"]} {r["mode"]}' if "torch" in r else "ours"].append(r)
+        shape, by_hand = f'{r["batch"]}x{r["size"]}x{r["size"]}, width {r["width"]}', r.get("together", 0)
+        who = "ours"
+        if "torch" in r:
+            who = f'PyTorch {r["torch"]} {r["mode"]}' + (f", {by_hand} together" if by_hand else "")
+        # MC-dropout is compared twice: with the plain loop, and with PyTorch's passes split by hand.
+        for phase in ("mc", "mc by hand") if r["phase"] == "mc" and who == "ours" else (r["phase"] + " by hand" * bool(by_hand),):
+            seen[(r["model"], phase, shape, r["threads"])][who].append(r)
     for (model, phase, shape, threads), by in seen.items():
+        if phase == "mc by hand" and len(by) == 1:
+            continue
         ms = {who: statistics.median(r["ms"] for r in rs) for who, rs in by.items()}
         spread = {who: [min(r["ms"] for r in rs), max(r["ms"] for r in rs)] for who, rs in by.items()}
         peak = {who: round(max(r["peak_mib"] for r in rs)) for who, rs in by.items()}
@@ -43,14 +50,15 @@ def page(table):
     def span(ms, ends):
         return f"{ms:.1f} ({ends[0]:.0f}\u2013{ends[1]:.0f})"
 
-    modes = ", ".join(dict.fromkeys(who.split()[-1] for r in table for who in r["peers_ms"])) or "none"
+    modes = ", ".join(dict.fromkeys(who.split()[2].strip(",") for r in table for who in r["peers_ms"])) or "none"
     lines = ["# Performance", "",
              "Written by `bench/summarize.py` from `build/bench/models.json`; `TORCH_PYTHON=python ./run bench` repeats it.", "",
              f"Processor: {processor()}. Milliseconds: the median over rounds in which our process and PyTorch's take turns,",
              "with the smallest and the largest round. Same shapes, losses, optimizers and threads. PyTorch is shown in the",
              f"fastest of the modes that were tried ({modes}; time to compile is not counted). *train* is one optimizer step, of both networks for pix2pix; *infer* one pass; *mc* 20 passes of",
-             "MC-dropout, where ours computes what all passes share once and PyTorch runs the whole network 20 times. MiB:",
-             "the largest resident size of the process.", "",
+             "MC-dropout, where ours computes what all passes share once and PyTorch runs the whole network 20 times; in *mc by hand*",
+             "PyTorch's network was split at the first dropout, what comes before is computed once, and so many passes as are said",
+             "lie in one batch. MiB: the largest resident size of the process.", "",
              "| model | phase | shape | threads | ours, ms | PyTorch, ms | its mode | times faster | ours, MiB | PyTorch, MiB |",
              "|---|---|---|---|---|---|---|---|---|---|"]
     for r in table:
