@@ -8,6 +8,7 @@
 #include "al/metrics.h"
 #include "al/scoring.h"
 #include "al/stopping.h"
+#include "al/turns.h"
 
 namespace querent::al {
 namespace {
@@ -24,19 +25,22 @@ std::vector<uint8_t> truth_mask(const data::Loader& loader, int64_t c) {
 
 std::vector<SegmentationMetrics> segmentation_each(const Probabilities& p, const data::Loader& loader,
                                                    std::span<const int64_t> cases) {
-  std::vector<SegmentationMetrics> each(cases.size());
+  constexpr size_t together = 64;  // truths in memory
   const int64_t side = loader.options().size;
-  std::vector<std::vector<uint8_t>> truth;  // a loader serves one thread at a time
-  for (const int64_t c : cases) truth.push_back(truth_mask(loader, c));
+  using Each = SegmentationMetrics;
+  return in_turns<Each>(cases.size(), together, {}, [&](size_t first, std::span<Each> each) {
+    const auto part = cases.subspan(first, each.size());
+    std::vector<std::vector<uint8_t>> truth;  // a loader serves one thread at a time
+    for (const int64_t c : part) truth.push_back(truth_mask(loader, c));
 #pragma omp parallel for schedule(dynamic)
-  for (size_t i = 0; i < cases.size(); ++i) {
-    const data::Case& c = loader.dataset().cases[static_cast<size_t>(cases[i])];
-    // A pixel of the network's image covers height/side by width/side pixels of the file.
-    const Spacing spacing{c.spacing_mm * static_cast<double>(c.height) / static_cast<double>(side),
-                          c.spacing_mm * static_cast<double>(c.width) / static_cast<double>(side)};
-    each[i] = segmentation_metrics(threshold(p[i]), truth[i], side, side, spacing);
-  }
-  return each;
+    for (size_t i = 0; i < part.size(); ++i) {
+      const data::Case& c = loader.dataset().cases[static_cast<size_t>(part[i])];
+      // A pixel of the network's image covers height/side by width/side pixels of the file.
+      const Spacing spacing{c.spacing_mm * static_cast<double>(c.height) / static_cast<double>(side),
+                            c.spacing_mm * static_cast<double>(c.width) / static_cast<double>(side)};
+      each[i] = segmentation_metrics(threshold(p[first + i]), truth[i], side, side, spacing);
+    }
+  });
 }
 
 ClassificationMetrics classification(const Probabilities& p, const data::Loader& loader, std::span<const int64_t> cases) {
@@ -172,11 +176,13 @@ json calibration(const Learner& learner, const data::Loader& loader, std::span<c
 
 json doubts(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
             const ScoringOptions& o) {
-  constexpr size_t batch = 8;
+  constexpr size_t together = 8;
   const int64_t side = loader.options().size;
-  json list = json::array();
-  for (size_t first = 0; first < cases.size() && !o.stop(); first += batch) {
-    const auto part = cases.subspan(first, std::min(batch, cases.size() - first));
+  struct Doubt {
+    double error, uncertainty;
+  };
+  const auto look = [&](size_t first, std::span<Doubt> doubts) {
+    const auto part = cases.subspan(first, doubts.size());
     const std::vector<CasePasses> said = stochastic_passes(learner, loader, part, o.passes, o.seed);
     for (size_t i = 0; i < part.size(); ++i) {
       const UncertaintyMaps maps = uncertainty_maps(learner.model(), said[i], o.passes);
@@ -185,11 +191,15 @@ json doubts(const Learner& learner, const data::Loader& loader, std::span<const 
       const double error = learner.model().segments
                                ? 1 - segmentation_metrics(threshold(mean), truth_mask(loader, part[i]), side, side).dice
                                : best != label_of(loader, part[i]);
-      list.push_back({{"id", loader.dataset().cases[static_cast<size_t>(part[i])].id}, {"error", error},
-                      {"uncertainty", mean_of(maps.entropy)}});
+      doubts[i] = {error, mean_of(maps.entropy)};
     }
-    o.progress(static_cast<int64_t>(list.size()), static_cast<int64_t>(cases.size()));
-  }
+    o.progress(static_cast<int64_t>(first + part.size()), static_cast<int64_t>(cases.size()));
+  };
+  const std::vector<Doubt> all = in_turns<Doubt>(cases.size(), together, o.stop, look);
+  json list = json::array();
+  for (size_t i = 0; i < all.size(); ++i)
+    list.push_back({{"id", loader.dataset().cases[static_cast<size_t>(cases[i])].id}, {"error", all[i].error},
+                    {"uncertainty", all[i].uncertainty}});
   return list;
 }
 

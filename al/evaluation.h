@@ -31,7 +31,7 @@ nlohmann::json calibration(const Learner& learner, const data::Loader& loader, s
                            std::span<const int64_t> validation);
 
 // Does it know when it is wrong? Per case {"id","error","uncertainty"}: 1 - Dice, or 0 and 1 for right and wrong, of the
-// mean of options.passes MC-dropout passes; the entropy of that mean (seg: averaged over pixels). Fewer than `cases` when
+// mean of options.passes MC-dropout passes; the entropy of that mean (seg: averaged over pixels). Empty when
 // options.stop() asked to stop.
 nlohmann::json doubts(const Learner& learner, const data::Loader& loader, std::span<const int64_t> cases,
                       const ScoringOptions& options);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "al/turns.h"
 #include "layers/schedule.h"
 #include "layers/tensor_file.h"
 #include "models/train.h"
@@ -93,17 +94,14 @@ Inference& Learner::inference() const {
 }
 
 std::vector<std::vector<float>> Learner::predict(const data::Loader& loader, std::span<const int64_t> cases) const {
-  std::vector<std::vector<float>> result;
-  for (size_t first = 0; first < cases.size(); first += predict_batch) {
-    const auto part = cases.subspan(first, std::min<size_t>(predict_batch, cases.size() - first));
-    const Tensor p = inference()(loader.batch(part).x).probability;
-    for (size_t i = 0; i < part.size(); ++i) {
-      std::vector<float> v = p.batch(static_cast<int64_t>(i), 1).host();
-      if (!model_.segments && v.size() == 1) v = {1 - v[0], v[0]};
-      result.push_back(std::move(v));
+  using Row = std::vector<float>;
+  return in_turns<Row>(cases.size(), predict_batch, {}, [&](size_t first, std::span<Row> rows) {
+    const Tensor p = inference()(loader.batch(cases.subspan(first, rows.size())).x).probability;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = p.batch(static_cast<int64_t>(i), 1).host();
+      if (!model_.segments && rows[i].size() == 1) rows[i] = {1 - rows[i][0], rows[i][0]};
     }
-  }
-  return result;
+  });
 }
 
 }  // namespace querent::al

@@ -46,7 +46,7 @@ class Learner {
              const TrainHooks& hooks);
 
   // Probabilities of one deterministic pass, case by case: [C] for classifiers (C = 1 becomes {1-p, p}), [H*W] for
-  // segmenters.
+  // segmenters. Ranks look at the batches in turn (al/turns.h).
   std::vector<std::vector<float>> predict(const data::Loader& loader, std::span<const int64_t> cases) const;
 
   const Model& model() const { return model_; }

@@ -2,14 +2,27 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string_view>
 
+#include "al/turns.h"
 #include "models/inference.h"
-#include "tensor/collective.h"
 #include "tensor/ops.h"
 
 namespace querent::al {
+
+static void put(std::string& to, const PoolCase& c) {
+  put(to, c.score.value), put(to, c.score.group), put(to, c.score.parts.size());
+  for (const auto& [name, value] : c.score.parts) put(to, name), put(to, value);
+  put(to, c.p), put(to, c.feature);
+}
+static void take(std::string_view& from, PoolCase& c) {
+  size_t parts = 0;
+  take(from, c.score.value), take(from, c.score.group), take(from, parts);
+  c.score.parts.resize(parts);
+  for (auto& [name, value] : c.score.parts) take(from, name), take(from, value);
+  take(from, c.p), take(from, c.feature);
+}
+
 namespace {
 
 // Of a classifier many images share one reading of the last layers' weights; maps of a segmenter are large.
@@ -27,67 +40,6 @@ void append(std::vector<CasePasses>& to, const Inference::Answer& said) {
     append_row(to[i].logit, said.output.logits, n);
     if (said.output.log_var) append_row(to[i].log_variance, said.output.log_var, n);
   }
-}
-
-// A case as bytes for the other ranks, which read it with the same binary.
-template <class T>
-void put(std::string& to, const T& value) {
-  to.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-template <class T>
-T take(std::string_view& from) {
-  T value;
-  std::memcpy(&value, from.data(), sizeof value);
-  from.remove_prefix(sizeof value);
-  return value;
-}
-template <class Elements>
-void put_all(std::string& to, const Elements& values) {
-  put(to, values.size());
-  to.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof *values.data());
-}
-template <class Elements>
-void take_all(std::string_view& from, Elements& values) {
-  values.resize(take<size_t>(from));
-  const size_t bytes = values.size() * sizeof *values.data();
-  if (bytes > 0) std::memcpy(values.data(), from.data(), bytes);
-  from.remove_prefix(bytes);
-}
-void put(std::string& to, const PoolCase& c) {
-  put(to, c.score.value), put(to, c.score.group), put(to, c.score.parts.size());
-  for (const auto& [name, value] : c.score.parts) put_all(to, name), put(to, value);
-  put_all(to, c.p), put_all(to, c.feature);
-}
-void take(std::string_view& from, PoolCase& c) {
-  c.score.value = take<double>(from), c.score.group = take<int64_t>(from);
-  c.score.parts.resize(take<size_t>(from));
-  for (auto& [name, value] : c.score.parts) take_all(from, name), value = take<double>(from);
-  take_all(from, c.p), take_all(from, c.feature);
-}
-
-// What look(i) says of each case 0..n-1, in batches that the ranks look at in turn. Empty when stop() asked to stop.
-std::vector<PoolCase> shared(size_t n, size_t together, const std::function<bool()>& stop,
-                             const std::function<void(size_t first, std::span<PoolCase> batch)>& look) {
-  const auto rank = static_cast<size_t>(collective().rank), ranks = static_cast<size_t>(collective().size);
-  std::vector<PoolCase> cases(n);
-  const auto batch = [&](size_t first) { return std::span(cases).subspan(first, std::min(together, n - first)); };
-  std::string mine;
-  for (size_t turn = 0; turn < n; turn += together * ranks) {
-    if (stop()) return {};
-    const size_t first = turn + together * rank;
-    if (first >= n) continue;
-    look(first, batch(first));
-    for (const PoolCase& c : batch(first))
-      if (ranks > 1) put(mine, c);
-  }
-  if (ranks == 1) return cases;
-  const std::vector<std::string> said = gather(mine);
-  for (size_t k = 0; k < ranks; ++k) {
-    std::string_view theirs = said[k];
-    for (size_t first = together * k; first < n; first += together * ranks)
-      for (PoolCase& c : batch(first)) take(theirs, c);
-  }
-  return cases;
 }
 
 // The cross-entropy of each image from its logits, in f64; of a segmenter the mean over its pixels.
@@ -171,7 +123,7 @@ PoolView survey(const Learner& learner, const data::Loader& loader, const Strate
   };
   // use(part, batch, cases): fills in one batch.
   const auto look = [&](std::span<const int64_t> all, int64_t before, const auto& use) {
-    return shared(all.size(), scoring_batch(model), o.stop, [&](size_t first, std::span<PoolCase> cases) {
+    return in_turns<PoolCase>(all.size(), scoring_batch(model), o.stop, [&](size_t first, std::span<PoolCase> cases) {
       const auto part = all.subspan(first, cases.size());
       use(part, needs.model || needs.features ? loader.batch(part) : data::Batch{}, cases);
       o.progress(before + static_cast<int64_t>(first + part.size()), total);

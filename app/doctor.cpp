@@ -66,6 +66,7 @@ int doctor(const Options& o) {
   const bool disk_known = statvfs(".", &disk) == 0;
   const double free_disk = disk_known ? static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize) : 0;
   const SelfTest test = self_test();
+  const Backend& cuda = cuda::backend();
   const std::vector<Gpu> found = gpus();
   const bool right =
       test.worst <= 1 && std::all_of(found.begin(), found.end(), [](const Gpu& g) { return g.test.worst <= 1; });
@@ -80,9 +81,9 @@ int doctor(const Options& o) {
                         {"available_memory_gib", gib(available)},
                         {"free_disk_gib", gib(free_disk)},
                         {"gpus", nlohmann::json::array()},
-                        {"mpi", mpi::collective != nullptr},
+                        {"mpi", ranks_missing().empty()},
                         {"self_test", self_test_json(test)}};
-    if (cuda::library_versions) j["cuda"] = cuda::library_versions();
+    if (!cuda.versions.empty()) j["cuda"] = cuda.versions;
     for (const Gpu& g : found) {
       j["gpus"].push_back({{"device", text("{}", g.device)},
                            {"name", g.name},
@@ -101,13 +102,11 @@ int doctor(const Options& o) {
   std::printf("  memory      %.1f GiB, %.1f GiB free\n", gib(memory), gib(available));
   std::printf("  disk        %.1f GiB free here%s\n", gib(free_disk),
               gib(free_disk) < 1 ? "  (less than 1 GiB: make room)" : "");
-  if (!cuda::library_versions) {
-    std::printf("  GPU         not used by this build\n");
-  } else {
-    std::printf("  GPU         %s; %s\n", found.empty() ? "no device found: everything runs on the CPU" : "CUDA",
-                cuda::library_versions().c_str());
-  }
-  std::printf("  processes   %s\n", mpi::collective ? "several may share a training, by mpirun" : "one: no MPI in this build");
+  std::printf("  GPU         %s%s%s\n",
+              found.empty() ? text("everything runs on the CPU: {}", cuda.missing).c_str() : "CUDA",
+              cuda.versions.empty() ? "" : "; ", cuda.versions.c_str());
+  const std::string alone = ranks_missing();
+  std::printf("  processes   %s\n", alone.empty() ? "several may share a training, by mpirun" : ("one: " + alone).c_str());
   print_self_test(test, "SIMD");
   for (const Gpu& g : found) {
     std::printf("  %-11s %s, %.1f GiB\n", text("{}", g.device).c_str(), g.name.c_str(),

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "layers/init.h"
 #include "layers/tensor_file.h"
 #include "tensor/error.h"
 #include "tensor/json.h"
@@ -70,6 +71,7 @@ TrainedModel open_model(const std::string& path) {
   m.size = static_cast<int64_t>(size);
   m.normalization = {static_cast<float>(number("mean")), static_cast<float>(number("std"))};
   check(m.normalization.std > 0, "weights: '{}' states a standard deviation of {}", path, m.normalization.std);
+  const NoDraws weights_of_the_file;
   m.learner = std::make_unique<al::Learner>(saved_architecture(path), 0);
   m.learner->load(path);
   return m;

@@ -29,9 +29,9 @@ void join_ranks() {
 
 void check_ranks(const std::string& verb) {
   const char* launched = std::getenv("OMPI_COMM_WORLD_SIZE");
-  check(mpi::collective || !launched || std::string_view(launched) == "1",
-        "mpirun: this build has no MPI, so its processes cannot work together; build with -DQUERENT_MPI=ON");
-  const std::set<std::string_view> shared = {"train", "run", "experiment paper", "experiment gal2017"};
+  const std::string missing = launched && std::string_view(launched) != "1" ? ranks_missing() : "";
+  check(missing.empty(), "mpirun: {}; its processes cannot work together", missing);
+  const std::set<std::string_view> shared = {"train", "eval", "run", "experiment paper", "experiment gal2017"};
   check(collective().size == 1 || shared.contains(verb), "{}: works in one process; start it without mpirun", verb);
 }
 

@@ -1,5 +1,5 @@
-# The CUDA backend, querent_cuda. The engine names its kernels weakly (tensor/kernels.h): nothing else is compiled
-# differently with it, and a program that does not link it runs on the CPU.
+# The CUDA backend, a module: the engine loads it when a GPU is asked for (tensor/backend.h), and nothing else is
+# compiled differently with it.
 find_program(QUERENT_NVCC nvcc HINTS ${CUDAToolkit_ROOT}/bin $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_SOURCE_DIR}/cmake)
 set(with_cuda ${QUERENT_CUDA})
@@ -41,15 +41,17 @@ if(with_cuda)
   endforeach()
   file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/cuda/kernels.cu CONTENT "${unit}")
   file(GLOB CUDA_HOST CONFIGURE_DEPENDS cuda/*.cpp)
-  add_library(querent_cuda STATIC ${CUDA_HOST} ${CMAKE_BINARY_DIR}/cuda/kernels.cu)
-  target_include_directories(querent_cuda PUBLIC ${CMAKE_SOURCE_DIR})
+  add_library(querent_cuda MODULE ${CUDA_HOST} ${CMAKE_BINARY_DIR}/cuda/kernels.cu)
+  target_include_directories(querent_cuda PRIVATE ${CMAKE_SOURCE_DIR})
+  # Its kernels have the names of the engine's functions that call them: here they mean its own.
+  target_link_options(querent_cuda PRIVATE -Wl,-Bsymbolic-functions)
   target_compile_options(querent_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --extended-lambda -Xcompiler=-Wall,-Wextra,-Wno-subobject-linkage>)
-  target_link_libraries(querent_cuda PUBLIC CUDA::cudart_static)
+  target_link_libraries(querent_cuda PRIVATE CUDA::cudart_static)
 
   find_package(CUDNN 9.8 REQUIRED)
   find_package(CUBLASLT REQUIRED)
-  target_link_libraries(querent_cuda PUBLIC CUDNN::cudnn CUBLASLT::cublasLt)
+  target_link_libraries(querent_cuda PRIVATE CUDNN::cudnn CUBLASLT::cublasLt)
 
   # Ranks with a GPU each need NCCL besides MPI.
   include(${CMAKE_SOURCE_DIR}/cmake/nvidia_folders.cmake)
@@ -58,12 +60,9 @@ if(with_cuda)
   if(with_mpi AND NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
     target_compile_definitions(querent_cuda PRIVATE QUERENT_NCCL)
     target_include_directories(querent_cuda SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
-    target_link_libraries(querent_cuda PUBLIC ${NCCL_LIBRARY})
+    target_link_libraries(querent_cuda PRIVATE ${NCCL_LIBRARY})
   endif()
 
-  # Weak names do not pull a file out of an archive, so all of it is linked, and after it the engine again: some of what
-  # it needs of the engine nothing else does.
-  target_link_libraries(querent_tensor PUBLIC $<LINK_LIBRARY:WHOLE_ARCHIVE,querent_cuda>)
-  target_link_libraries(querent_tensor INTERFACE $<TARGET_FILE:querent_tensor>)
+  list(APPEND QUERENT_MODULES querent_cuda)
 endif()
 message(STATUS "CUDA backend: ${with_cuda}")

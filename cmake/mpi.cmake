@@ -1,5 +1,5 @@
-# Training by several processes: mpi/ fills the table of tensor/collective.h. The command names it weakly, so that nothing
-# else is compiled differently with it.
+# Training by several processes: mpi/ is a module that fills the table of tensor/collective.h. Nothing else is compiled
+# differently with it.
 set(with_mpi ${QUERENT_MPI})
 if(NOT QUERENT_MPI STREQUAL "OFF")
   set(MPI_CXX_SKIP_MPICXX ON)
@@ -9,5 +9,11 @@ if(NOT QUERENT_MPI STREQUAL "OFF")
     find_package(MPI QUIET COMPONENTS CXX)
     set(with_mpi ${MPI_CXX_FOUND})
   endif()
+endif()
+if(with_mpi)
+  add_library(querent_mpi MODULE mpi/collective.cpp)
+  target_include_directories(querent_mpi PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(querent_mpi PRIVATE MPI::MPI_CXX)
+  list(APPEND QUERENT_MODULES querent_mpi)
 endif()
 message(STATUS "MPI: ${with_mpi}")

@@ -154,11 +154,17 @@ int count_devices() {
   }
   return std::min(count, static_cast<int>(max_devices));
 }
+std::string why_none() {
+  if (count_devices() > 0) return "";
+  return library_versions().starts_with("no driver") ? "there is no NVIDIA driver" : "the driver finds no GPU";
+}
 
 }  // namespace
 
 const Backend& backend() {
   static const Backend table{.devices = count_devices(),
+                             .missing = why_none(),
+                             .versions = library_versions(),
                              .allocate = allocate,
                              .release = release,
                              .copy = copy,
@@ -168,7 +174,8 @@ const Backend& backend() {
                              .record = record,
                              .launch = launch_recording,
                              .memory = memory,
-                             .name = name};
+                             .name = name,
+                             .kernel = kernel_named};
   return table;
 }
 

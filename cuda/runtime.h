@@ -46,6 +46,10 @@ T& per_device(Device device) {
   return *one;
 }
 
+// For the Backend.
+std::string library_versions();
+Kernel* kernel_named(std::string_view name);
+
 int64_t synchronisations();  // times the host waited for a device since the program began
 
 // A place in pinned memory where a kernel reports what is wrong in its data; the next copy to the host throws it:

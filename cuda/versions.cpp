@@ -2,7 +2,7 @@
 #include <cuda_runtime.h>
 #include <cudnn_graph.h>
 
-#include "tensor/backend.h"
+#include "cuda/runtime.h"
 #include "tensor/error.h"
 
 namespace querent::cuda {

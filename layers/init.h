@@ -8,4 +8,17 @@ namespace querent {
 // its own axis order; `channels` is the size of PyTorch's axis 1.
 void initialise(const Tensor& t, const Init& init, int64_t channels, uint64_t key);
 
+// While one lives, parameters made in its thread are zero: their values come from a file, and drawing them first would
+// take longer than reading them.
+class NoDraws {
+ public:
+  NoDraws();
+  ~NoDraws();
+  NoDraws(const NoDraws&) = delete;
+  NoDraws& operator=(const NoDraws&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace querent

@@ -8,6 +8,7 @@
 #include "layers/layout.h"
 #include "layers/params.h"
 #include "layers/tensor_file.h"
+#include "tensor/backend.h"
 #include "tensor/safetensors.h"
 
 namespace querent {
@@ -70,7 +71,7 @@ void exchange_halves(std::vector<T>& values, const Shape& shape) {
   }
 }
 
-// Fills `t` from the file's values in the file's order.
+// Fills `t`, of elements T, from the file's values in the file's order.
 template <class T>
 void fill_from_file(const Tensor& t, FileLayout layout, std::vector<T> values, bool swap_halves) {
   const Shape shape = querent::file_shape(t.shape(), layout);
@@ -78,10 +79,7 @@ void fill_from_file(const Tensor& t, FileLayout layout, std::vector<T> values, b
   if (swap_halves) exchange_halves(values, shape);
   if (t.has_data() && t.numel() > 0) {
     values = file_to_engine(values, permutation(t.shape(), layout));
-    if constexpr (std::is_same_v<T, float>)
-      t.copy_from(Tensor::from(std::span<const float>(values), t.shape(), t.dtype()));
-    else
-      t.copy_from(Tensor::from(std::span<const double>(values), t.shape()).cast(t.dtype()));
+    copy_bytes(t.raw(), t.device(), values.data(), Device::cpu(), t.bytes());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "layers/rank_gradients.h"
 #include "tensor/collective.h"
 #include "tensor/ops.h"
 #include "tensor/tape.h"
@@ -59,9 +60,7 @@ Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const T
   const Tensor of_ranks = rank_mean(loss);
   require_finite(of_ranks,
                  "training: the loss is {}; lower the learning rate or check the images for non-finite values");
-  Gradients gradients = tape.backward(loss, optimizer.params());
-  gradients.flat = rank_mean(gradients.flat);
-  optimizer.apply(gradients, hyper);
+  optimizer.apply(backward_of_ranks(tape, loss, optimizer.params()), hyper);
   return of_ranks;
 }
 

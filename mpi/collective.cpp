@@ -1,4 +1,4 @@
-// The ranks of a training by MPI. Compiled into the command where MPI is found, and started only under mpirun.
+// The ranks of a training by MPI: libquerent_mpi.so, which the engine loads under mpirun alone.
 #include <mpi.h>
 
 #include <cstdlib>
@@ -30,16 +30,8 @@ std::vector<std::string> exchange(const std::vector<std::string>& pieces) {
   return theirs;
 }
 
-// What launchers leave in the environment: Open MPI, MPICH and its relatives, Slurm.
-bool launched() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"})
-    if (std::getenv(name)) return true;
-  return false;
-}
-
 Collective start() {
   Collective all;
-  if (!launched()) return all;
   int provided = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &all.rank);
@@ -51,10 +43,9 @@ Collective start() {
 }
 
 }  // namespace
-
-const Collective& collective() {
-  static const Collective all = start();
-  return all;
-}
-
 }  // namespace querent::mpi
+
+extern "C" const querent::Collective* querent_mpi() {
+  static const querent::Collective all = querent::mpi::start();
+  return &all;
+}

@@ -6,18 +6,38 @@
 
 #include "tensor/collective.h"
 #include "tensor/error.h"
+#include "tensor/kernels.h"
+#include "tensor/module.h"
 
 namespace querent {
 
+// Weak: a program that links cuda/ has its definitions instead of these.
+namespace cuda {
+[[gnu::weak]] const Backend& backend() {
+  static const Backend of_module = [] {
+    const Module m = open_module("libquerent_cuda.so", "querent_cuda");
+    if (m.entry) return *reinterpret_cast<const Backend* (*)()>(m.entry)();
+    Backend none{};
+    none.missing = m.built ? text("the CUDA backend cannot be loaded: {} (docs/install.md)", m.missing)
+                           : "this build has no CUDA backend, -DQUERENT_CUDA=ON makes one";
+    return none;
+  }();
+  return of_module;
+}
+
+#define OF_THE_MODULE(name)                                \
+  [[gnu::weak]] void name(const Call& c) {                 \
+    static Kernel* const kernel = backend().kernel(#name); \
+    kernel(c);                                             \
+  }
+CUDA_KERNELS(OF_THE_MODULE)
+#undef OF_THE_MODULE
+}  // namespace cuda
+
 const Backend& backend(Device device) {
   internal_check(device.kind == Device::Kind::cuda, "device: {} has no backend", device);
-  check(cuda::backend != nullptr,
-        "device: {} is not available: this build has no CUDA backend; use cpu, or build with -DQUERENT_CUDA=ON "
-        "(see 'querent doctor')",
-        device);
   const Backend& b = cuda::backend();
-  check(b.devices > 0, "device: {} is not available: {}; use cpu, or see 'querent doctor'", device,
-        cuda::library_versions().starts_with("no driver") ? "there is no NVIDIA driver" : "the driver finds no GPU");
+  check(b.devices > 0, "device: {} is not available: {}; use cpu, or see 'querent doctor'", device, b.missing);
   check(device.index >= 0 && device.index < b.devices, "device: {} does not exist, this machine has cuda:0..cuda:{}",
         device, b.devices - 1);
   return b;
@@ -25,13 +45,14 @@ const Backend& backend(Device device) {
 
 std::vector<Device> devices() {
   std::vector<Device> all{Device::cpu()};
-  for (int i = 0; cuda::backend && i < cuda::backend().devices; ++i) all.push_back(Device::cuda(i));
+  for (int i = 0; i < cuda::backend().devices; ++i) all.push_back(Device::cuda(i));
   return all;
 }
 
 Device parse_device(std::string_view name) {
-  const int gpus = static_cast<int>(devices().size()) - 1;
-  if (name == "cpu" || (name == "auto" && gpus == 0)) return Device::cpu();
+  if (name == "cpu") return Device::cpu();
+  const int gpus = cuda::backend().devices;
+  if (name == "auto" && gpus == 0) return Device::cpu();
   Device device = Device::cuda(collective().rank % std::max(gpus, 1));
   if (name != "cuda" && name != "auto") {
     const std::string_view digits = name.substr(std::min<size_t>(name.size(), 5));

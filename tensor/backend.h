@@ -1,5 +1,5 @@
-// What a device other than the CPU offers the engine: memory, copies, waiting. cuda/runtime.cpp fills the table, so
-// that no CUDA header reaches tensor/. Kernels are no part of it: rows of the op table name theirs.
+// What a device other than the CPU offers the engine: memory, copies, waiting, kernels. cuda/runtime.cpp fills the
+// table, so that no CUDA header reaches tensor/.
 #pragma once
 #include <cstddef>
 #include <functional>
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tensor/device.h"
+#include "tensor/op.h"
 
 namespace querent {
 
@@ -18,7 +18,9 @@ struct DeviceMemory {
 
 // A device works through what it is given in order: kernels, copies and fills need no waiting between them.
 struct Backend {
-  int devices;                                       // how many this machine has; 0 when the driver is missing
+  int devices = 0;                                   // how many this machine has
+  std::string missing;                               // why there are none, as part of an error; empty when there are
+  std::string versions;                              // "driver for CUDA 13.0, CUDA 13.0, cuDNN 9.19.0, cuBLASLt 13.1.0"
   std::byte* (*allocate)(size_t bytes, int device);  // 256-byte aligned; null when it does not fit
   void (*release)(std::byte* block, int device);     // waits for the device's work
   // One of the two may be the CPU. Host memory may be reused on return; a copy to the host waits for the device.
@@ -31,13 +33,15 @@ struct Backend {
   std::shared_ptr<void> (*record)(const std::function<void()>& work, int device);
   void (*launch)(void* recording, int device);
   DeviceMemory (*memory)(int device);
-  std::string (*name)(int device);  // "NVIDIA H100 80GB HBM3, compute capability 9.0"
+  std::string (*name)(int device);           // "NVIDIA H100 80GB HBM3, compute capability 9.0"
+  Kernel* (*kernel)(std::string_view name);  // of CUDA_KERNELS (kernels.h)
 };
 
 namespace cuda {
-[[gnu::weak]] const Backend& backend();  // a null function unless the CUDA backend is linked (kernels.h)
-[[gnu::weak]] std::string library_versions();  // "driver 13.0, CUDA 13.0, cuDNN 9.19.0, cuBLASLt 13.1.0"
-}
+// Of cuda/ where a program links it, as the emulator's tests do; else of libquerent_cuda.so, which is loaded when
+// somebody first asks for a device that is not the CPU. No devices where it is missing or broken.
+const Backend& backend();
+}  // namespace cuda
 
 // The backend of a CUDA device, or an Error that says what this build or machine lacks.
 const Backend& backend(Device device);

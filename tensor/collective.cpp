@@ -1,8 +1,12 @@
 #include "tensor/collective.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
+
+#include "tensor/error.h"
+#include "tensor/module.h"
 
 namespace querent {
 namespace {
@@ -39,12 +43,36 @@ void mean(std::span<const T> x, std::span<T> y) {
   }
 }
 
+const Module& message_passing() {
+  static const Module module = open_module("libquerent_mpi.so", "querent_mpi");
+  return module;
+}
+
+// What launchers leave in the environment: Open MPI, MPICH and its relatives, Slurm.
+bool launched() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"})
+    if (std::getenv(name)) return true;
+  return false;
+}
+
+Collective of_process() {
+  if (!launched() || !message_passing().entry) return {};
+  return *reinterpret_cast<const Collective* (*)()>(message_passing().entry)();
+}
+
 }  // namespace
 
 const Collective& collective() {
-  static const Collective alone;
   if (of_this_thread) return *of_this_thread;
-  return mpi::collective ? mpi::collective() : alone;
+  static const Collective mine = of_process();
+  return mine;
+}
+
+std::string ranks_missing() {
+  const Module& m = message_passing();
+  if (m.entry) return "";
+  return m.built ? text("MPI cannot be loaded: {} (docs/install.md)", m.missing)
+                 : "this build has no MPI, -DQUERENT_MPI=ON adds it";
 }
 
 UseCollective::UseCollective(const Collective& c) : before_(std::exchange(of_this_thread, &c)) {}

@@ -19,9 +19,9 @@ struct Collective {
 };
 const Collective& collective();
 
-namespace mpi {
-[[gnu::weak]] const Collective& collective();  // a null function unless mpi/ is linked
-}
+// Why processes of mpirun cannot be ranks of this program; empty where they can. The library of message passing is in a
+// module, loaded when this is asked or when a launcher started the process.
+std::string ranks_missing();
 
 // While one lives, this thread is the rank it is told to be: tests run ranks as threads.
 class UseCollective {

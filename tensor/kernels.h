@@ -1,33 +1,59 @@
-// The fast kernels by name. tensor/cpu/<file>.cpp implements CPU_KERNEL names; cuda/<file>.cu the CUDA_KERNEL ones.
-// A CUDA_KERNEL is a weak name: null unless the CUDA backend is linked. So there are no stub files, and the same engine
-// serves with the backend, without it, and under the emulator of the tests.
+// The fast kernels by name. tensor/cpu/<file>.cpp implements CPU_KERNEL names; cuda/<file>.cu the CUDA_KERNELS.
+//
+// What a row names as cuda::relu is the kernel of cuda/ where a program links it, as the emulator's tests do; else a
+// weak definition in tensor/backend.cpp, which calls that of the module. So there are no stub files, and the same engine
+// serves with the backend, without it, and under the emulator.
 #pragma once
 #include "tensor/op.h"
+
+// One line per file of tensor/ops.
+// clang-format off
+#define CUDA_KERNELS(one) \
+  one(add) one(sub) one(mul) one(div) one(bias_add) one(scale) \
+  one(conv2d) one(conv2d_grad_input) one(conv2d_grad_weight) \
+  one(conv_transpose2d) \
+  one(pad) one(crop) \
+  one(concat) \
+  one(cast) one(assign) \
+  one(max_pool2d) one(max_pool2d_grad) one(avg_pool2d) one(avg_pool2d_grad) \
+  one(adaptive_avg_pool2d) one(adaptive_avg_pool2d_grad) \
+  one(upsample_nearest) one(upsample_nearest_grad) \
+  one(upsample_bilinear) one(upsample_bilinear_grad) \
+  one(matmul) \
+  one(sum) one(mean) one(broadcast_to) \
+  one(rank_mean) one(begin_rank_mean) one(end_rank_mean) \
+  one(reshape) \
+  one(relu) one(leaky_relu) one(sigmoid) one(tanh) one(exp) \
+  one(log) one(softplus) one(square) one(sqrt) \
+  one(relu_grad) one(leaky_relu_grad) one(sigmoid_grad) one(tanh_grad) one(exp_grad) \
+  one(log_grad) one(softplus_grad) one(square_grad) one(sqrt_grad) \
+  one(softmax) one(log_softmax) one(softmax_grad) one(log_softmax_grad) \
+  one(batch_norm_train) one(batch_norm_grad) one(batch_norm_eval) one(batch_norm_eval_grad) \
+  one(update_running_stats) \
+  one(instance_norm) one(instance_norm_grad) \
+  one(dropout) \
+  one(cross_entropy) one(cross_entropy_grad) \
+  one(bce_with_logits) one(bce_with_logits_grad) \
+  one(l1_loss) one(l1_loss_grad) one(mse_loss) one(mse_loss_grad) \
+  one(soft_dice_loss) one(soft_dice_loss_grad) \
+  one(normalized_mutual_information) one(normalized_mutual_information_grad) \
+  one(gaussian_nll) one(gaussian_nll_grad) \
+  one(sampled_cross_entropy) one(sampled_cross_entropy_grad) \
+  one(sgd_update) one(adam_update) one(accumulate)
 
 #define CPU_KERNEL(name) \
   namespace cpu {        \
   Kernel name;           \
   }
-#define CUDA_KERNEL(name)    \
-  namespace cuda {           \
-  [[gnu::weak]] Kernel name; \
-  }
 
 namespace querent {
-// One line per file of tensor/ops.
-// clang-format off
-CUDA_KERNEL(add) CUDA_KERNEL(sub) CUDA_KERNEL(mul) CUDA_KERNEL(div) CUDA_KERNEL(bias_add) CUDA_KERNEL(scale)
-CUDA_KERNEL(conv2d) CUDA_KERNEL(conv2d_grad_input) CUDA_KERNEL(conv2d_grad_weight)
+namespace cuda {
+#define CUDA_KERNEL(name) Kernel name;
+CUDA_KERNELS(CUDA_KERNEL)
+#undef CUDA_KERNEL
+}
 CPU_KERNEL(conv2d) CPU_KERNEL(conv2d_grad_input) CPU_KERNEL(conv2d_grad_weight) CPU_KERNEL(conv_transpose2d)
-CUDA_KERNEL(conv_transpose2d)
-CUDA_KERNEL(pad) CUDA_KERNEL(crop)
-CUDA_KERNEL(concat)
-CUDA_KERNEL(cast) CUDA_KERNEL(assign)
-CUDA_KERNEL(max_pool2d) CUDA_KERNEL(max_pool2d_grad) CUDA_KERNEL(avg_pool2d) CUDA_KERNEL(avg_pool2d_grad)
-CUDA_KERNEL(adaptive_avg_pool2d) CUDA_KERNEL(adaptive_avg_pool2d_grad)
-CUDA_KERNEL(upsample_nearest) CUDA_KERNEL(upsample_nearest_grad)
-CUDA_KERNEL(upsample_bilinear) CUDA_KERNEL(upsample_bilinear_grad)
-CUDA_KERNEL(matmul) CPU_KERNEL(matmul)
+CPU_KERNEL(matmul)
 CPU_KERNEL(add) CPU_KERNEL(sub) CPU_KERNEL(mul) CPU_KERNEL(bias_add) CPU_KERNEL(scale)
 CPU_KERNEL(max_pool2d) CPU_KERNEL(max_pool2d_grad)
 CPU_KERNEL(sum) CPU_KERNEL(mean)
@@ -37,25 +63,5 @@ CPU_KERNEL(relu) CPU_KERNEL(relu_grad) CPU_KERNEL(leaky_relu) CPU_KERNEL(leaky_r
 CPU_KERNEL(sampled_cross_entropy) CPU_KERNEL(sampled_cross_entropy_grad)
 CPU_KERNEL(batch_norm_relu) CPU_KERNEL(conv2d_epilogue) CPU_KERNEL(winograd_filters)
 CPU_KERNEL(sgd_update) CPU_KERNEL(adam_update) CPU_KERNEL(accumulate)
-CUDA_KERNEL(sum) CUDA_KERNEL(mean) CUDA_KERNEL(broadcast_to)
-CUDA_KERNEL(rank_mean)
-CUDA_KERNEL(reshape)
-CUDA_KERNEL(relu) CUDA_KERNEL(leaky_relu) CUDA_KERNEL(sigmoid) CUDA_KERNEL(tanh) CUDA_KERNEL(exp)
-CUDA_KERNEL(log) CUDA_KERNEL(softplus) CUDA_KERNEL(square) CUDA_KERNEL(sqrt)
-CUDA_KERNEL(relu_grad) CUDA_KERNEL(leaky_relu_grad) CUDA_KERNEL(sigmoid_grad) CUDA_KERNEL(tanh_grad) CUDA_KERNEL(exp_grad)
-CUDA_KERNEL(log_grad) CUDA_KERNEL(softplus_grad) CUDA_KERNEL(square_grad) CUDA_KERNEL(sqrt_grad)
-CUDA_KERNEL(softmax) CUDA_KERNEL(log_softmax) CUDA_KERNEL(softmax_grad) CUDA_KERNEL(log_softmax_grad)
-CUDA_KERNEL(batch_norm_train) CUDA_KERNEL(batch_norm_grad) CUDA_KERNEL(batch_norm_eval) CUDA_KERNEL(batch_norm_eval_grad)
-CUDA_KERNEL(update_running_stats)
-CUDA_KERNEL(instance_norm) CUDA_KERNEL(instance_norm_grad)
-CUDA_KERNEL(dropout)
-CUDA_KERNEL(cross_entropy) CUDA_KERNEL(cross_entropy_grad)
-CUDA_KERNEL(bce_with_logits) CUDA_KERNEL(bce_with_logits_grad)
-CUDA_KERNEL(l1_loss) CUDA_KERNEL(l1_loss_grad) CUDA_KERNEL(mse_loss) CUDA_KERNEL(mse_loss_grad)
-CUDA_KERNEL(soft_dice_loss) CUDA_KERNEL(soft_dice_loss_grad)
-CUDA_KERNEL(normalized_mutual_information) CUDA_KERNEL(normalized_mutual_information_grad)
-CUDA_KERNEL(gaussian_nll) CUDA_KERNEL(gaussian_nll_grad)
-CUDA_KERNEL(sampled_cross_entropy) CUDA_KERNEL(sampled_cross_entropy_grad)
-CUDA_KERNEL(sgd_update) CUDA_KERNEL(adam_update) CUDA_KERNEL(accumulate)
 // clang-format on
 }  // namespace querent

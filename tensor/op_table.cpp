@@ -17,7 +17,7 @@ extern const Op upsample_nearest_op, upsample_nearest_grad_op;
 extern const Op upsample_bilinear_op, upsample_bilinear_grad_op;
 extern const Op matmul_op;
 extern const Op sum_op, mean_op, broadcast_to_op;
-extern const Op rank_mean_op;
+extern const Op rank_mean_op, begin_rank_mean_op, end_rank_mean_op;
 extern const Op reshape_op;
 extern const Op relu_op, leaky_relu_op, sigmoid_op, tanh_op, exp_op, log_op, softplus_op, square_op, sqrt_op;
 extern const Op relu_grad_op, leaky_relu_grad_op, sigmoid_grad_op, tanh_grad_op, exp_grad_op, log_grad_op,
@@ -50,7 +50,7 @@ static const Op* const all_ops[] = {
     &upsample_bilinear_op, &upsample_bilinear_grad_op,
     &matmul_op,
     &sum_op, &mean_op, &broadcast_to_op,
-    &rank_mean_op,
+    &rank_mean_op, &begin_rank_mean_op, &end_rank_mean_op,
     &reshape_op,
     &relu_op, &leaky_relu_op, &sigmoid_op, &tanh_op, &exp_op, &log_op, &softplus_op, &square_op, &sqrt_op,
     &relu_grad_op, &leaky_relu_grad_op, &sigmoid_grad_op, &tanh_grad_op, &exp_grad_op, &log_grad_op, &softplus_grad_op,

@@ -79,6 +79,8 @@ Tensor mean(const Tensor& x);  // all elements -> []
 Tensor broadcast_to(const Tensor& x, const Shape& shape);
 // ---- rank_mean.cpp
 Tensor rank_mean(const Tensor& x);  // the mean over the ranks of a training (collective.h); x itself where there is one
+void begin_rank_mean(const Tensor& x);  // in place; nobody may look at x before end_rank_mean(x), or of what holds x
+void end_rank_mean(const Tensor& x);
 // ---- softmax.cpp: over the last axis
 Tensor softmax(const Tensor& x);
 Tensor log_softmax(const Tensor& x);

@@ -12,7 +12,7 @@
 
 namespace querent {
 
-extern const Op assign_op;
+extern const Op assign_op, begin_rank_mean_op, end_rank_mean_op;
 
 namespace {
 
@@ -166,8 +166,10 @@ void Program::record(const Op& op, const Attrs& attrs, Inputs in, Inputs out, Ke
     const Value v = c->value_of(in[i]);
     r.in.push_back(v);
     if (!v.tensor || !op.inputs[std::min(i, op.inputs.size() - 1)].is(Arg::mutated)) continue;
-    // A buffer made by hand inside the step is made once and for all: it must be overwritten, not added to.
-    internal_check(c->is_made(v) || v.storage < c->first_storage || &op == &assign_op,
+    // A buffer made by hand inside the step is made once and for all: it must be overwritten, not added to. A mean over
+    // ranks takes what was overwritten.
+    const bool overwrites = &op == &assign_op || &op == &begin_rank_mean_op || &op == &end_rank_mean_op;
+    internal_check(c->is_made(v) || v.storage < c->first_storage || overwrites,
                    "program: {} changes {}, which the step made outside of any op; make it before the step", op.name,
                    in[i]);
     c->mutated.insert(v.storage);

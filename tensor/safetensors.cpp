@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "tensor/error.h"
@@ -106,6 +107,10 @@ float bfloat_to_float(uint16_t b) { return std::bit_cast<float>(uint32_t{b} << 1
 template <class Stored, class Out, class Convert>
 void convert_all(const std::vector<std::byte>& raw, std::vector<Out>& out, Convert convert) {
   out.resize(raw.size() / sizeof(Stored));
+  if (std::is_same_v<Stored, Out> && !raw.empty()) {
+    std::memcpy(out.data(), raw.data(), out.size() * sizeof(Stored));
+    return;
+  }
   for (size_t i = 0; i < out.size(); ++i) {
     Stored value;
     std::memcpy(&value, raw.data() + i * sizeof(Stored), sizeof(Stored));

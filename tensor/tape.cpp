@@ -1,6 +1,8 @@
 #include "tensor/tape.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -43,7 +45,7 @@ void Tape::add(Record r) {
   records_.push_back(std::move(r));
 }
 
-Tensors Tape::backward(const Tensor& y, const Tensor& dy, Inputs wanted) {
+Tensors Tape::backward(const Tensor& y, const Tensor& dy, Inputs wanted, const Complete& complete) {
   const NoTape guard;
   check(!dy || dy.shape() == y.shape(), "backward: dy={} must have the shape of y={}", dy, y);
   check(dy || y.numel() == 1, "backward: the loss must have one element, got {}; reduce it with mean() or sum()", y);
@@ -56,10 +58,29 @@ Tensors Tape::backward(const Tensor& y, const Tensor& dy, Inputs wanted) {
     if (any)
       for (const Tensor& t : r.out) live.insert(t.id());
   }
+  // A gradient is complete when the first record that reads its tensor has been walked past.
+  std::unordered_map<uint64_t, size_t> first_reader;
+  for (size_t i = 0; i < records_.size(); ++i)
+    for (const Tensor& t : records_[i].in)
+      if (t && targets.contains(t.id())) first_reader.try_emplace(t.id(), i);
+  std::multimap<size_t, size_t, std::greater<>> incomplete;  // that record -> which of `wanted`
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const auto reader = first_reader.find(wanted[i].id());
+    incomplete.emplace(reader == first_reader.end() ? records_.size() : reader->second, i);
+  }
   // Walk backwards, adding up the gradient of each value.
   std::unordered_map<uint64_t, Tensor> gradient;
   gradient[y.id()] = dy ? dy : Tensor::full(y.shape(), 1, y.dtype(), y.device());
-  while (!records_.empty()) {
+  Tensors result(wanted.size());
+  const auto tell = [&] {
+    for (auto it = incomplete.begin(); it != incomplete.end() && it->first >= records_.size();
+         it = incomplete.erase(it)) {
+      const auto found = gradient.find(wanted[it->second].id());
+      if (found != gradient.end()) result[it->second] = found->second;
+      if (complete) complete(it->second, result[it->second]);
+    }
+  };
+  for (tell(); !records_.empty(); tell()) {
     const Record r = std::move(records_.back());
     records_.pop_back();
     Tensors flowing;
@@ -87,21 +108,16 @@ Tensors Tape::backward(const Tensor& y, const Tensor& dy, Inputs wanted) {
       slot = slot ? querent::add(slot, dx[i]) : dx[i];
     }
   }
-  Tensors result;
-  for (const Tensor& t : wanted) {
-    const auto it = gradient.find(t.id());
-    result.push_back(it == gradient.end() ? Tensor{} : it->second);
-  }
   return result;
 }
 
-Gradients Tape::backward(const Tensor& loss, const ParamSet& wanted) {
-  const Tensors dp = backward(loss, {}, wanted.tensors);
+Gradients Tape::backward(const Tensor& loss, const ParamSet& wanted, const Ready& ready) {
   const DType dtype = wanted.tensors.empty() ? DType::f32 : wanted.tensors[0].dtype();
   Gradients g{wanted, Tensor::zeros({wanted.total}, dtype, loss.device())};
-  for (size_t i = 0; i < dp.size(); ++i) {
-    if (dp[i]) assign(g[wanted.tensors[i]], dp[i]);
-  }
+  backward(loss, {}, wanted.tensors, [&](size_t i, const Tensor& dp) {
+    if (dp) assign(g[wanted.tensors[i]], dp);
+    if (ready) ready(g.flat, i);
+  });
   return g;
 }
 

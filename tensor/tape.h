@@ -1,5 +1,6 @@
 // Recording and backward. A tape is already in order: walking it backwards needs no graph and no sort.
 #pragma once
+#include <functional>
 #include <unordered_set>
 
 #include "tensor/run.h"
@@ -35,11 +36,14 @@ class Tape {
   size_t size() const { return records_.size(); }
 
   // Consumes the tape. `loss` has one element; d(loss)/d(p) for each wanted parameter. Nothing is computed on paths
-  // that lead to no wanted tensor.
-  Gradients backward(const Tensor& loss, const ParamSet& wanted);
+  // that lead to no wanted tensor. ready(flat, i) is told of each parameter when its gradient lies complete in the flat
+  // buffer, those of the last layers first.
+  using Ready = std::function<void(const Tensor& flat, size_t parameter)>;
+  Gradients backward(const Tensor& loss, const ParamSet& wanted, const Ready& ready = {});
   // The same for any tensors, with upstream gradient `dy` (shape of y; none means 1). Results are in the order of
-  // `wanted`; "none" where y does not depend on it.
-  Tensors backward(const Tensor& y, const Tensor& dy, Inputs wanted);
+  // `wanted`; "none" where y does not depend on it. complete(i, gradient) is told of each as soon as it is known.
+  using Complete = std::function<void(size_t wanted, const Tensor& gradient)>;
+  Tensors backward(const Tensor& y, const Tensor& dy, Inputs wanted, const Complete& complete = {});
 
  private:
   std::vector<Record> records_;

@@ -10,18 +10,22 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "al/evaluation.h"
 #include "al/experiment.h"
 #include "al/learner.h"
 #include "al/scoring.h"
+#include "al/turns.h"
 #include "data/layouts.h"
 #include "data/phantom.h"
 #include "data/split.h"
+#include "layers/rank_gradients.h"
 #include "models/train.h"
 #include "tensor/collective.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
 #include "tensor/ops.h"
+#include "tensor/program.h"
 #include "tensor/selftest.h"
 
 TEST_SUITE_BEGIN("ranks_test");
@@ -153,6 +157,68 @@ TEST_CASE("ranks train what one trains with the joint batch") {
   }
 }
 
+// The flat gradients of this rank's share of a batch of four: averaged in buckets during backward, or as a whole after
+// it (0). Eager, or of a captured step that is replayed with other images than it was captured with.
+std::vector<double> averaged(const std::string& name, int64_t bucket, bool captured, bool tuned) {
+  const int64_t rank = collective().rank, share = 4 / collective().size;
+  Params params(Device::cpu(), 1);
+  const Model model = make_model(small(name), params);
+  const ParamSet set = tuned ? last_layers(model, params, 2) : params.all();
+  const std::vector<int64_t> labels(static_cast<size_t>(model.segments ? share * 32 * 32 : share), 1);
+  const Tensor target = Tensor::from(labels, model.segments ? Shape{share, 32, 32} : Shape{share});
+  const Targets targets = make_targets(model, target, DType::f32);
+  const Tensor streams = make_streams(1, std::vector<int64_t>{2 * rank, 2 * rank + 1}, 0);
+  const auto images = [&](uint64_t seed) {
+    return draw_sample({{4, 32, 32, 1}}, {"x", "[*]"}, DType::f32, Rng(seed)).batch(rank * share, share);
+  };
+  const auto step = [&](Inputs in) {
+    Tape tape;
+    const Tensor loss = task_loss(model, model.forward(in[0], {Pass::train, streams, &set}), targets, streams);
+    return Tensors{bucket > 0 ? backward_of_ranks(tape, loss, set, bucket).flat
+                              : rank_mean(tape.backward(loss, set).flat)};
+  };
+  if (!captured) return step(Tensors{images(5)})[0].host_f64();
+  Program p = Program::capture(step, {images(6)});
+  return p({images(5)})[0].host_f64();
+}
+
+TEST_CASE("buckets of gradients have the bits of one mean, eager and captured") {
+  for (const auto& [name, tuned] : {std::pair{"resnet18", false}, {"unet", false}, {"unet", true}}) {
+    const auto whole = of_ranks(2, [&, name = name, tuned = tuned](int) { return averaged(name, 0, false, tuned); });
+    CHECK(whole[0] == whole[1]);
+    CHECK(std::any_of(whole[0].begin(), whole[0].end(), [](double g) { return g != 0; }));
+    for (const int64_t bucket : {1, 1000, 1 << 20}) {
+      for (const bool captured : {false, true}) {
+        const auto parts = of_ranks(
+            2, [&, name = name, tuned = tuned](int) { return averaged(name, bucket, captured, tuned); });
+        CHECK_MESSAGE(parts == whole, name, " in buckets of ", bucket, captured ? ", captured" : "");
+      }
+    }
+  }
+}
+
+TEST_CASE("means begin with the last layers, while the first have no gradient yet") {
+  std::vector<int64_t> sizes;  // of what is exchanged, by the first rank
+  with_ranks(2, [&](int rank) {
+    const Collective& threads = collective();
+    Collective watched = threads;
+    watched.exchange = [&](const std::vector<std::string>& pieces) {
+      if (rank == 0) sizes.push_back(static_cast<int64_t>(pieces[0].size() + pieces[1].size()) / 4);
+      return threads.exchange(pieces);
+    };
+    const UseCollective here(watched);
+    Params params(Device::cpu(), 1);
+    const Tensor first = params.root().parameter("first", {16, 16}, Init::xavier());
+    const Tensor last = params.root().parameter("last", {32, 16}, Init::xavier());
+    const ParamSet& set = params.all();
+    Tape tape;
+    const Tensor loss = mean(square(matmul(relu(matmul(Tensor::full({4, 16}, 1), first, {.transpose_b = true})), last,
+                                           {.transpose_b = true})));
+    backward_of_ranks(tape, loss, set, 100);
+  });
+  CHECK(sizes == std::vector<int64_t>{512, 512, 256, 256});  // pieces, then sums; last before first
+}
+
 TEST_CASE("a learner of two ranks: the same bits in both and every time") {
   const Sandbox s;
   const std::vector<int64_t> cases = data::cases_of(s.dataset, "train");
@@ -205,6 +271,45 @@ TEST_CASE("the pool is scored in turns, with the bits of one rank") {
         CHECK(view.cases[i].feature == one.cases[i].feature);
       }
     }
+  }
+}
+
+TEST_CASE("test sets are predicted and measured in turns, with the bits of one rank") {
+  const Sandbox s;
+  for (const char* name : {"unet", "resnet18"}) {
+    std::vector<int64_t> cases(30);
+    for (size_t i = 0; i < cases.size(); ++i) cases[i] = static_cast<int64_t>(i);
+    const auto measured = [&](int) {
+      const data::Loader loader = s.loader(true);
+      ModelOptions m = small(name);
+      if (m.name == "resnet18") m.classes = 2;  // as the phantom has
+      const al::Learner learner(m, 7);
+      al::ScoringOptions o;
+      o.passes = 3;
+      return std::tuple(learner.predict(loader, cases), al::evaluate(learner, loader, cases),
+                        al::evaluate_each(learner, loader, cases), al::doubts(learner, loader, cases, o).dump());
+    };
+    const auto one = measured(0);
+    CHECK(std::get<0>(one).size() == 30);
+    for (const int ranks : {2, 3})
+      for (const auto& several : of_ranks(ranks, measured)) CHECK_MESSAGE(several == one, name, " by ", ranks);
+  }
+}
+
+TEST_CASE("each case is looked at by one rank") {
+  std::vector<std::vector<size_t>> looked(3);
+  const auto all = of_ranks(3, [&](int rank) {
+    return al::in_turns<std::string>(11, 2, {}, [&](size_t first, std::span<std::string> batch) {
+      for (size_t i = 0; i < batch.size(); ++i) {
+        batch[i] = std::string(first + i, 'x');
+        looked[static_cast<size_t>(rank)].push_back(first + i);
+      }
+    });
+  });
+  CHECK(looked == std::vector<std::vector<size_t>>{{0, 1, 6, 7}, {2, 3, 8, 9}, {4, 5, 10}});
+  for (const std::vector<std::string>& cases : all) {
+    REQUIRE(cases.size() == 11);
+    for (size_t i = 0; i < 11; ++i) CHECK(cases[i].size() == i);
   }
 }
 
@@ -284,6 +389,11 @@ TEST_CASE("mpirun -n 2 querent train") {
   CHECK(count(first.text, "dice") == 1);  // one rank speaks
   REQUIRE(shell(mpirun(2) + train("b", "--batch 4")).code == 0);
   CHECK(weights("a") == weights("b"));
+  const std::string eval = text(QUERENT_BINARY " eval --json --data {}/ph/labels.csv --weights {}/a/weights/best.safetensors",
+                                s.root.string(), s.root.string());
+  const Said measured = shell(mpirun(2) + eval);
+  CHECK(measured.code == 0);
+  CHECK(measured.text == shell(eval).text);
   REQUIRE(shell(train("one", "--batch 4")).code == 0);
   const TensorFile two = read_tensors(s.root / "a/weights/best.safetensors"),
                    one = read_tensors(s.root / "one/weights/best.safetensors");
