@@ -12,6 +12,7 @@
 #include "al/run_folder.h"
 #include "data/encode.h"
 #include "data/loader.h"
+#include "data/prefetch.h"
 #include "data/split.h"
 #include "layers/checkpoint.h"
 #include "layers/optim.h"
@@ -71,8 +72,9 @@ struct ChestLab {
   }
 };
 
-// False when hooks.stop() asked to stop; the checkpoint is written first.
-bool train(const ChestLab& lab, const ChestXray8& net, const Params& params, const std::string& pooling) {
+// None when hooks.stop() asked to stop; the checkpoint is written first.
+std::optional<data::LoopTime> train(const ChestLab& lab, const ChestXray8& net, const Params& params,
+                                    const std::string& pooling) {
   const ChestXray8Config& c = lab.config;
   Optimizer optimizer(params.all(), {.kind = OptimOptions::adamw, .lr = c.lr, .weight_decay = c.weight_decay});
   const Schedule schedule(
@@ -96,6 +98,9 @@ bool train(const ChestLab& lab, const ChestXray8& net, const Params& params, con
     optimizer.apply(tape.backward(loss, optimizer.params()), in[3]);
     return Tensors{loss};
   };
+  data::Prefetcher<data::Batch> batches(
+      optimizer.steps(), c.steps, [&](int64_t k) { return lab.loader.train_batch(lab.train, k, c.batch); },
+      data::prefetching(lab.loader.batch_bytes(c.batch)));
   auto saved = Clock::now();
   while (optimizer.steps() < c.steps) {
     const bool stop = lab.hooks.stop();
@@ -105,8 +110,8 @@ bool train(const ChestLab& lab, const ChestXray8& net, const Params& params, con
       write_tensors(checkpoint, all, {{"unit", pooling}});
       saved = Clock::now();
     }
-    if (stop) return false;
-    const data::Batch batch = lab.loader.train_batch(lab.train, optimizer.steps(), c.batch);
+    if (stop) return {};
+    const data::Batch batch = batches.next();
     const Tensor target = lab.targets(batch.index);
     optimizer.set_lr(schedule.rate(optimizer.steps()));
     Tensors inputs = {batch.x, target, balanced_weights(target), optimizer.advance()};
@@ -117,7 +122,7 @@ bool train(const ChestLab& lab, const ChestXray8& net, const Params& params, con
       program = Program::capture(step, inputs);
     lab.report({Progress::step, pooling, 0, 0, optimizer.steps(), c.steps, program->results()[0].item(), nullptr});
   }
-  return true;
+  return batches.time();
 }
 
 // What the network says of each case: logits [findings] and heat maps of the films' size.
@@ -214,7 +219,8 @@ std::optional<json> pooling_unit(const ChestLab& lab, const std::string& pooling
                                        .pooling = parse_pooling(pooling),
                                        .r = c.r});
   params.all();
-  if (!train(lab, net, params, pooling)) return {};
+  const std::optional<data::LoopTime> training = train(lab, net, params, pooling);
+  if (!training) return {};
   params.save(lab.folder.weights(pooling), {{"findings", dump_json(json(lab.findings))}});
   std::vector<std::vector<float>> said, validation;
   std::vector<std::vector<FilmBoxes>> located(lab.findings.size());
@@ -251,7 +257,8 @@ std::optional<json> pooling_unit(const ChestLab& lab, const std::string& pooling
               {"val_auc", or_null(mean_of_known(aucs(lab, lab.val, validation)))},
               {"boxes", box_table(lab, located)},
               {"gallery", gallery},
-              {"seconds", std::chrono::duration<double>(Clock::now() - start).count()}};
+              {"seconds", std::chrono::duration<double>(Clock::now() - start).count()},
+              {"stall_share", training->stall_share()}};
 }
 
 }  // namespace
@@ -329,10 +336,11 @@ bool run_chestxray8(const ChestXray8Config& config, const data::Dataset& dataset
     const auto known_auc = [&](const char* key) { return unit.at(key).is_null() ? NAN : unit.at(key).get<double>(); };
     const Point point{.metrics = {{"auc", known_auc("mean_auc")}},
                       .val_metrics = {{"auc", known_auc("val_auc")}},
-                      .seconds = unit.at("seconds")};
+                      .seconds = unit.at("seconds"),
+                      .stall_share = unit.value("stall_share", 0.0)};
     lab.report({Progress::unit_end, pooling, 0, 0, 0, 0, 0, &point});
     ++lab.unit;
-    unit.erase("seconds");
+    unit.erase("seconds"), unit.erase("stall_share");
     results["poolings"].push_back(std::move(unit));
     folder.write_json("chestxray8.json", results);
   }

@@ -92,6 +92,7 @@ struct Lab {
     p.metrics = evaluate(learner, loader, test);
     p.val_metrics = evaluate(learner, loader, val);
     p.seconds = seconds_since(start);
+    p.stall_share = learner.training_time().stall_share();
     return p;
   }
 

@@ -56,6 +56,7 @@ struct Point {  // one dot of a learning curve
   double fraction = 0;
   Metrics metrics, val_metrics;  // on the test and the validation split
   double seconds = 0;
+  double stall_share = 0;  // of the time its network was trained: waiting for images
 };
 
 // What happens, for progress bars and logs.

@@ -68,6 +68,13 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
   const Tensor decayed = o.l2 > 0 ? params_->find(o.decayed) : Tensor{};
   TrainingStep train_on(model_, optimizer, {.samples = loss_samples, .l2 = o.l2, .decayed = decayed});
   std::vector<int64_t> places(static_cast<size_t>(share));  // in the endless stream of images: the dropout streams
+  data::Prefetcher<TrainingInput> batches(
+      step, o.steps,
+      [&](int64_t k) {
+        const data::Batch b = loader.train_batch(cases, k * ranks + rank, share);
+        return train_on.prepare(b.x, model_.segments ? b.mask_labels() : b.label);
+      },
+      data::prefetching(2 * loader.batch_bytes(share)));  // the targets take as much again
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
   for (; step < o.steps; ++step) {
@@ -78,13 +85,13 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
       saved = Clock::now();
     }
     if (stop) return false;
-    const data::Batch batch = loader.train_batch(cases, step * ranks + rank, share);
+    const TrainingInput batch = batches.next();
     std::iota(places.begin(), places.end(), (step * ranks + rank) * share);
     optimizer.set_lr(schedule.rate(step));
-    const double value =
-        train_on(batch.x, model_.segments ? batch.mask_labels() : batch.label, make_streams(o.key, places, 0));
+    const double value = train_on(batch, make_streams(o.key, places, 0));
     hooks.step(step + 1, value);
   }
+  training_time_ = batches.time();
   return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "al/experiment.h"
 #include "data/loader.h"
+#include "data/prefetch.h"
 #include "layers/optim.h"
 #include "layers/params.h"
 #include "models/bayes.h"
@@ -40,10 +41,12 @@ class Learner {
 
   // AdamW, cosine decay after a short warm-up, for options.steps steps of options.batch images drawn from `cases` epoch
   // by epoch; the loader is given the seed options.key. Ranks (tensor/collective.h) take equal shares of each batch and
-  // all have the same weights in the end. Continues from options.checkpoint when that file exists. Returns false when
-  // hooks.stop() asked to stop; then the checkpoint is written first.
+  // all have the same weights in the end. Batches are made ahead in other threads, so the loader may not be changed
+  // meanwhile. Continues from options.checkpoint when that file exists. Returns false when hooks.stop() asked to stop;
+  // then the checkpoint is written first.
   bool train(data::Loader& loader, std::span<const int64_t> cases, const TrainOptions& options,
              const TrainHooks& hooks);
+  const data::LoopTime& training_time() const { return training_time_; }  // of the last train() in this process
 
   // Probabilities of one deterministic pass, case by case: [C] for classifiers (C = 1 becomes {1-p, p}), [H*W] for
   // segmenters. Ranks look at the batches in turn (al/turns.h).
@@ -60,6 +63,7 @@ class Learner {
   std::unique_ptr<Params> params_;
   Model model_;
   mutable std::unique_ptr<Inference> inference_;
+  data::LoopTime training_time_;
 };
 
 }  // namespace querent::al

@@ -67,7 +67,7 @@ void keep_plans(const std::string& folder) {
 
 json to_json(const Point& p) {
   return {{"labelled", p.labelled}, {"fraction", p.fraction}, {"metrics", p.metrics}, {"val_metrics", p.val_metrics},
-          {"seconds", p.seconds}};
+          {"seconds", p.seconds}, {"stall_share", p.stall_share}};
 }
 Point point_from_json(const json& j) {
   Point p;
@@ -76,6 +76,7 @@ Point point_from_json(const json& j) {
   p.metrics = j.at("metrics").get<Metrics>();
   p.val_metrics = j.at("val_metrics").get<Metrics>();
   p.seconds = j.at("seconds");
+  p.stall_share = j.value("stall_share", 0.0);
   return p;
 }
 

@@ -53,10 +53,10 @@ void RunProgress::show(const al::Progress& p) {
     case al::Progress::unit_end: {
       if (first_unit_ < 0) break;  // finished by an earlier run
       const auto validation = p.point->val_metrics.find(metric_);
-      terminal_.line(text("[{}/{}] {}: {} {}{}, {} s{}", p.unit_index + 1, p.units, p.unit, metric_,
+      terminal_.line(text("[{}/{}] {}: {} {}{}, {} s{}{}", p.unit_index + 1, p.units, p.unit, metric_,
                           fixed(p.point->metrics.at(metric_)),
                           validation == p.point->val_metrics.end() ? "" : text(" (validation {})", fixed(validation->second)),
-                          fixed(p.point->seconds, 1), time_left(p)));
+                          fixed(p.point->seconds, 1), p.point->stall_share > 0 ? text(" (training: {})", stall_text(p.point->stall_share)) : "", time_left(p)));
       break;
     }
   }

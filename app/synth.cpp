@@ -118,6 +118,12 @@ int synth_train(const Options& o) {
     }
     last = e;
   };
+  data::LoopTime time;  // of the last phase
+  hooks.trained = [&](const std::string& phase, const data::LoopTime& t) {
+    time = t;
+    terminal.line(text("{} trained in {}, {}", phase == "gan" ? "GAN" : "mask autoencoder", clock_text(t.seconds),
+                       stall_text(t.stall_share())));
+  };
   hooks.stop = [&] { return should_stop(out); };
   if (!al::train_synthesizer(out, loader, cases, s, hooks)) {
     terminal.end();
@@ -125,7 +131,11 @@ int synth_train(const Options& o) {
     return 130;
   }
   terminal.end();
-  nlohmann::json result = {{"generator", generator}, {"films", cases.size()}, {"last_epoch", al::to_json(last)}};
+  nlohmann::json result = {{"generator", generator},
+                           {"films", cases.size()},
+                           {"last_epoch", al::to_json(last)},
+                           {"seconds", time.seconds},
+                           {"stall_share", time.stall_share()}};
   if (o.json) {
     std::printf("%s\n", dump_json(result, 2).c_str());
   } else if (!o.quiet) {

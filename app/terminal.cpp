@@ -24,6 +24,12 @@ std::string clock_text(double seconds) {
   return text;
 }
 
+std::string stall_text(double stall_share) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.1f %% waiting for images", 100 * stall_share);
+  return text;
+}
+
 Terminal::Terminal(bool silent, bool no_color)
     : silent_(silent), moving_(!silent && isatty(STDERR_FILENO)), color_(moving_ && !no_color) {}
 

@@ -26,6 +26,7 @@ class Terminal {
   bool shown_ = false;
 };
 
-std::string clock_text(double seconds);  // "00:48", "1:02:03"
+std::string clock_text(double seconds);      // "00:48", "1:02:03"
+std::string stall_text(double stall_share);  // "0.4 % waiting for images" (data/prefetch.h)
 
 }  // namespace querent::app

@@ -67,10 +67,13 @@ int train(const Options& options) {
     return 130;
   }
   terminal.end();
+  const data::LoopTime& time = learner.training_time();
+  terminal.line(text("trained in {}, {}", clock_text(time.seconds), stall_text(time.stall_share())));
   learner.save(best, model_metadata(o, dataset, loader, static_cast<int64_t>(train_cases.size())));
   discard(checkpoint);
 
   nlohmann::json result = {{"weights", best}, {"labelled", train_cases.size()}};
+  result["seconds"] = time.seconds, result["stall_share"] = time.stall_share();
   if (!val.empty()) result["val_metrics"] = al::evaluate(learner, loader, val);
   const al::Metrics metrics = test.empty() ? al::Metrics{} : al::evaluate(learner, loader, test);
   if (!test.empty()) result["metrics"] = metrics;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <map>
 
 #include "tensor/backend.h"
 
@@ -87,6 +88,53 @@ void copy(void* to, Device to_device_, const void* from, Device from_device, siz
              "cudaMemcpyPeerAsync");
   wait(stream(from_device));
 }
+// What is on its way on a stream of its own, so that the kernels of the device's stream run meanwhile.
+struct Parcel {
+  std::byte *pinned = nullptr, *block = nullptr;  // here, there
+  Event sent = make_event(), received = make_event();
+};
+struct Parcels {
+  Stream stream = make_stream();
+  std::mutex mutex;
+  std::multimap<size_t, std::unique_ptr<Parcel>> free;  // by size, for the next tensors of that size
+};
+std::unique_ptr<Parcel> parcel_for(size_t bytes, Parcels& parcels, int device) {
+  {
+    const std::lock_guard lock(parcels.mutex);
+    if (const auto it = parcels.free.find(bytes); it != parcels.free.end()) {
+      return std::move(parcels.free.extract(it).mapped());
+    }
+  }
+  auto parcel = std::make_unique<Parcel>();
+  cuda_check(cudaMallocHost(reinterpret_cast<void**>(&parcel->pinned), bytes), "cudaMallocHost");
+  parcel->block = allocate(bytes, device);
+  check(parcel->block != nullptr, "memory: {} has no {} MiB left for a batch on its way; use a smaller batch",
+        Device::cuda(device), bytes >> 20);
+  return parcel;
+}
+std::shared_ptr<void> send(const void* from, size_t bytes, int device) {
+  auto& parcels = per_device<Parcels>(Device::cuda(device));
+  const std::shared_ptr<Parcel> parcel(parcel_for(bytes, parcels, device).release(), [&parcels, bytes](Parcel* p) {
+    const std::lock_guard lock(parcels.mutex);
+    parcels.free.emplace(bytes, p);
+  });
+  // Its last use: the copy out of `pinned`, then that out of `block`. A parcel may have been dropped on its way.
+  cuda_check(cudaEventSynchronize(parcel->sent.get()), "cudaEventSynchronize");
+  cuda_check(cudaEventSynchronize(parcel->received.get()), "cudaEventSynchronize");
+  std::memcpy(parcel->pinned, from, bytes);
+  cuda_check(cudaMemcpyAsync(parcel->block, parcel->pinned, bytes, cudaMemcpyHostToDevice, parcels.stream.get()),
+             "cudaMemcpyAsync");
+  cuda_check(cudaEventRecord(parcel->sent.get(), parcels.stream.get()), "cudaEventRecord");
+  return parcel;
+}
+void receive(void* to, void* sent, size_t bytes, int device) {
+  const Parcel& parcel = *static_cast<Parcel*>(sent);
+  const cudaStream_t s = stream(Device::cuda(device));
+  cuda_check(cudaStreamWaitEvent(s, parcel.sent.get(), 0), "cudaStreamWaitEvent");
+  cuda_check(cudaMemcpyAsync(to, parcel.block, bytes, cudaMemcpyDeviceToDevice, s), "cudaMemcpyAsync");
+  cuda_check(cudaEventRecord(parcel.received.get(), s), "cudaEventRecord");
+}
+
 void fill(void* to, int byte, size_t bytes, int device) {
   cuda_check(cudaMemsetAsync(to, byte, bytes, stream(Device::cuda(device))), "cudaMemsetAsync");
 }
@@ -168,6 +216,8 @@ const Backend& backend() {
                              .allocate = allocate,
                              .release = release,
                              .copy = copy,
+                             .send = send,
+                             .receive = receive,
                              .fill = fill,
                              .synchronize = synchronize,
                              .raise_faults = raise_faults,

@@ -32,20 +32,21 @@ Loader::Loader(Dataset dataset, LoaderOptions options) : dataset_(std::move(data
   check(options_.normalization.std > 0, "loader: the standard deviation {} must be positive",
         options_.normalization.std);
   check(!dataset_.cases.empty(), "loader: the data set has no cases");
-  cache_.resize(dataset_.cases.size());
+  cache_->items.resize(dataset_.cases.size());
 }
 
 int64_t Loader::append(Case c) {
   dataset_.cases.push_back(std::move(c));
-  cache_.emplace_back();
+  cache_->items.emplace_back();
   return count() - 1;
 }
 
 void Loader::truncate(int64_t kept) {
   check(kept > 0 && kept <= count(), "loader: cannot keep {} of {} cases", kept, count());
-  for (auto i = static_cast<size_t>(kept); i < cache_.size(); ++i) cached_bytes_ -= cache_[i] ? cache_[i]->bytes() : 0;
   dataset_.cases.resize(static_cast<size_t>(kept));
-  cache_.resize(static_cast<size_t>(kept));
+  Items& items = cache_->items;
+  for (auto i = static_cast<size_t>(kept); i < items.size(); ++i) cache_->bytes -= items[i] ? items[i]->bytes() : 0;
+  items.resize(static_cast<size_t>(kept));
 }
 
 std::shared_ptr<const Loader::Item> Loader::read(int64_t index) const {
@@ -73,27 +74,30 @@ std::shared_ptr<const Loader::Item> Loader::read(int64_t index) const {
 }
 
 Loader::Items Loader::items(std::span<const int64_t> cases) const {
-  std::map<int64_t, std::shared_ptr<const Item>> fresh;
-  for (const int64_t i : cases) {
-    check(i >= 0 && i < count(), "loader: case {} of {} does not exist", i, count());
-    if (!cache_[static_cast<size_t>(i)]) fresh[i] = nullptr;
+  std::map<int64_t, std::shared_ptr<const Item>> found;
+  {
+    const std::lock_guard lock(cache_->mutex);
+    for (const int64_t i : cases) {
+      check(i >= 0 && i < count(), "loader: case {} of {} does not exist", i, count());
+      found[i] = cache_->items[static_cast<size_t>(i)];
+    }
   }
   std::vector<int64_t> missing;
-  for (const auto& [i, item] : fresh) missing.push_back(i);
+  for (const auto& [i, item] : found)
+    if (!item) missing.push_back(i);
   Items read_now(missing.size());
   parallel_for(static_cast<int64_t>(missing.size()),
                [&](int64_t k) { read_now[static_cast<size_t>(k)] = read(missing[static_cast<size_t>(k)]); });
+  const std::lock_guard lock(cache_->mutex);
   for (size_t k = 0; k < missing.size(); ++k) {
-    fresh[missing[k]] = read_now[k];
-    if (cached_bytes_ + read_now[k]->bytes() > options_.cache_bytes) continue;
-    cached_bytes_ += read_now[k]->bytes();
-    cache_[static_cast<size_t>(missing[k])] = read_now[k];
+    const std::shared_ptr<const Item>& item = found[missing[k]] = read_now[k];
+    std::shared_ptr<const Item>& kept = cache_->items[static_cast<size_t>(missing[k])];
+    if (kept || cache_->bytes + item->bytes() > options_.cache_bytes) continue;
+    cache_->bytes += item->bytes();
+    kept = item;
   }
   Items out;
-  for (const int64_t i : cases) {
-    const auto& kept = cache_[static_cast<size_t>(i)];
-    out.push_back(kept ? kept : fresh[i]);
-  }
+  for (const int64_t i : cases) out.push_back(found[i]);
   return out;
 }
 
@@ -187,6 +191,11 @@ std::vector<Draw> Loader::draws(std::span<const int64_t> cases, int64_t step, in
 
 Batch Loader::train_batch(std::span<const int64_t> cases, int64_t step, int64_t batch_size) const {
   return assemble(draws(cases, step, batch_size), true);
+}
+
+size_t Loader::batch_bytes(int64_t batch_size) const {
+  const int64_t values = options_.size * options_.size * (options_.channels + options_.masks);
+  return static_cast<size_t>(batch_size) * (static_cast<size_t>(values) * sizeof(float) + sizeof(int64_t));
 }
 
 Normalization Loader::measure(std::span<const int64_t> cases) const {

@@ -1,9 +1,11 @@
 // From cases to batches of tensors. A loader has no position: every batch is a pure function of (seed, list of cases,
 // step), so a run that stops and resumes in the middle of an epoch sees the same bits as one that never stopped.
+// Several threads may ask for cases and batches at once (data/prefetch.h), but not while one changes the loader.
 #pragma once
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -54,6 +56,7 @@ class Loader {
   // through again and again, each epoch in an order of its own. The order in which `cases` lists them has no influence.
   Batch train_batch(std::span<const int64_t> cases, int64_t step, int64_t batch_size) const;
   std::vector<Draw> draws(std::span<const int64_t> cases, int64_t step, int64_t batch_size) const;
+  size_t batch_bytes(int64_t batch_size) const;  // of the tensors of such a batch
   // One case as train_batch would augment it in `epoch`, not normalised: {image, mask}; for looking at.
   std::pair<Image, Image> augmented(int64_t index, int64_t epoch) const;
 
@@ -76,10 +79,14 @@ class Loader {
   Image image_of(const Item& item) const;
   Image mask_of(const Item& item) const;
 
+  struct Cache {
+    std::mutex mutex;
+    Items items;  // by case
+    uint64_t bytes = 0;
+  };
   Dataset dataset_;
   LoaderOptions options_;
-  mutable Items cache_;  // by case; a loader serves one thread at a time
-  mutable uint64_t cached_bytes_ = 0;
+  std::unique_ptr<Cache> cache_ = std::make_unique<Cache>();
 };
 
 }  // namespace querent::data

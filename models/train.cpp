@@ -119,19 +119,27 @@ double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, con
 }
 
 TrainingStep::TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss)
-    : model_(model), optimizer_(optimizer), loss_(loss) {
-  loss_.class_weights = moved({loss.class_weights}, device_of(optimizer))[0];
+    : model_(model), optimizer_(optimizer), loss_(loss), loss_there_(loss) {
+  loss_there_.class_weights = moved({loss.class_weights}, device_of(optimizer))[0];
 }
 
-double TrainingStep::operator()(const Tensor& x, const Tensor& labels, const Tensor& streams) {
+TrainingInput TrainingStep::prepare(const Tensor& x, const Tensor& labels) const {
   const Targets t = make_targets(model_, labels, x.dtype(), loss_);
-  const Tensors inputs = {x, t.labels, t.one_hot, t.weights, streams, optimizer_.advance()};
+  const Device there = device_of(optimizer_);
+  return {{x, there}, {t.labels, there}, {t.one_hot, there}, {t.weights, there}};
+}
+
+double TrainingStep::operator()(const TrainingInput& in, const Tensor& streams) {
+  const Tensor x = in.x.receive();
+  const Tensors inputs = {x,       in.labels.receive(), in.one_hot.receive(), in.weights.receive(),
+                          streams, optimizer_.advance()};
   if (program_ && shape_ == x.shape()) return (*program_)(inputs)[0].item();
   shape_ = x.shape();
   program_.reset();  // its memory first
   program_ = Program::capture(
       [&](Inputs in) {
-        return Tensors{forward_backward_update(model_, optimizer_, in[0], {in[1], in[2], in[3]}, in[4], in[5], loss_)};
+        return Tensors{
+            forward_backward_update(model_, optimizer_, in[0], {in[1], in[2], in[3]}, in[4], in[5], loss_there_)};
       },
       moved(inputs, device_of(optimizer_)));
   return program_->results()[0].item();

@@ -5,6 +5,7 @@
 #include "layers/optim.h"
 #include "models/model.h"
 #include "tensor/program.h"
+#include "tensor/transfer.h"
 
 namespace querent {
 
@@ -46,18 +47,27 @@ ParamSet last_layers(const Model& model, const Params& params, int64_t depth);
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
                   const Tensor& streams, const TaskLoss& o = {});
 
+// What one step learns from, on its way to where the step is done.
+struct TrainingInput {
+  Transfer x, labels, one_hot, weights;  // Targets, but for x
+};
+
 // train_step as a Program: the first batch of a shape is run and captured, all others of that shape are replayed, with
 // the same bits. Lives no longer than the model and the optimizer.
 class TrainingStep {
  public:
   TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss = {});
-  double operator()(const Tensor& x, const Tensor& labels, const Tensor& streams);
+  TrainingInput prepare(const Tensor& x, const Tensor& labels) const;  // the part that any thread may do ahead
+  double operator()(const TrainingInput& input, const Tensor& streams);
+  double operator()(const Tensor& x, const Tensor& labels, const Tensor& streams) {
+    return (*this)(prepare(x, labels), streams);
+  }
   const Program* program() const { return program_ ? &*program_ : nullptr; }  // none before the first step
 
  private:
   Model model_;
   Optimizer& optimizer_;
-  TaskLoss loss_;
+  TaskLoss loss_, loss_there_;  // on the host, and where the step is done
   Shape shape_;  // of x in the captured step
   std::optional<Program> program_;
 };

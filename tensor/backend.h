@@ -25,6 +25,10 @@ struct Backend {
   void (*release)(std::byte* block, int device);     // waits for the device's work
   // One of the two may be the CPU. Host memory may be reused on return; a copy to the host waits for the device.
   void (*copy)(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+  // From host memory, beside the device's other work: begun by any thread, and the memory may be reused on return. What
+  // it gives is handed to receive(), which puts the bytes where they are wanted, in order with that work (transfer.h).
+  std::shared_ptr<void> (*send)(const void* from, size_t bytes, int device);
+  void (*receive)(void* to, void* sent, size_t bytes, int device);
   void (*fill)(void* to, int byte, size_t bytes, int device);
   void (*synchronize)(int device);
   void (*raise_faults)(int device);  // throws what finished kernels found wrong in their data: a label out of range

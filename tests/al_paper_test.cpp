@@ -89,7 +89,7 @@ std::map<std::string, std::string> results_of(const fs::path& folder) {
     if (entry.path().extension() == ".json") {
       json j = json::parse(bytes);
       j.erase("seconds"), j.erase("threads");
-      if (j.contains("point")) j["point"].erase("seconds");
+      if (j.contains("point")) j["point"].erase("seconds"), j["point"].erase("stall_share");
       bytes = j.dump();
     }
     files[fs::relative(entry.path(), folder).string()] = bytes;

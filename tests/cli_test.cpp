@@ -104,7 +104,7 @@ std::map<std::string, std::string> results_of(const fs::path& folder) {
     std::string text = contents(entry.path());
     if (name.ends_with(".json")) {
       const std::function<void(json&)> scrub = [&](json& j) {
-        if (j.is_object()) j.erase("seconds"), j.erase("command"), j.erase("threads");
+        if (j.is_object()) j.erase("seconds"), j.erase("stall_share"), j.erase("command"), j.erase("threads");
         for (json& child : j) {
           if (child.is_structured()) scrub(child);
         }
@@ -141,6 +141,10 @@ TEST_SUITE("cli_test") {
     CHECK(s.err().find("--batch must be at least 1, or auto, got -3") != std::string::npos);
     CHECK(s.run("train " + tiny("seg") + "--batch auto --steps 1 --out a") == 0);
     CHECK(s.out().find("1 steps of 32") != std::string::npos);  // half a machine holds more than 32 such images
+    CHECK(s.out().find(" % waiting for images") != std::string::npos);
+    const json results = json::parse(contents(s.root / "a/results.json"));
+    CHECK(results.at("stall_share") > 0);  // of the first batch at least
+    CHECK(results.at("stall_share") < 1);
   }
 
   TEST_CASE("--device: the CPU by default; a GPU that is not there is one line that names what is missing") {
@@ -319,6 +323,7 @@ TEST_SUITE("cli_test") {
       REQUIRE(curve.at("points").size() == 3);
       CHECK(curve.at("points").at(2).at("labelled") == 8);
       CHECK(curve.at("points").at(2).at("metrics").contains("auc"));
+      for (const json& point : curve.at("points")) CHECK(point.at("stall_share") > 0);
     }
     const json& last = results.at("curves").at(0).at("points").at(2);
     CHECK(last.at("work").at("labels") == 8);

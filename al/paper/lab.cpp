@@ -55,6 +55,7 @@ Point Lab::measure(const Learner& learner, int64_t labels, std::chrono::steady_c
   p.fraction = static_cast<double>(labels) / static_cast<double>(train.size());
   p.metrics = evaluate(learner, loader, test);
   p.val_metrics = evaluate(learner, loader, val);
+  p.stall_share = learner.training_time().stall_share();
   p.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return p;
 }

@@ -56,6 +56,10 @@ bool train_mask_autoencoder(Synthesizer& s, const data::Loader& loader, std::spa
       optimizer.load_state(file);
     }
   }
+  data::Prefetcher<Tensor> batches(
+      optimizer.steps(), o.autoencoder_steps,
+      [&](int64_t step) { return mask_batch(loader, cases, o, step, masks_per_step); },
+      data::prefetching(static_cast<size_t>(masks_per_step * o.size * o.size) * sizeof(float)));
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
   while (optimizer.steps() < o.autoencoder_steps) {
@@ -67,7 +71,7 @@ bool train_mask_autoencoder(Synthesizer& s, const data::Loader& loader, std::spa
       saved = Clock::now();
     }
     if (stop) return false;
-    const Tensor masks = mask_batch(loader, cases, o, optimizer.steps(), masks_per_step).to(params.device());
+    const Tensor masks = batches.next().to(params.device());
     optimizer.set_lr(schedule.rate(optimizer.steps()));
     Tape tape;
     const Pass pass{Pass::train, {}};
@@ -77,6 +81,7 @@ bool train_mask_autoencoder(Synthesizer& s, const data::Loader& loader, std::spa
     optimizer.step(tape.backward(loss, params.all()));
     hooks.step(phase, optimizer.steps(), o.autoencoder_steps, value);
   }
+  hooks.trained(phase, batches.time());
   return true;
 }
 

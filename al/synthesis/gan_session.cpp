@@ -82,6 +82,9 @@ class Session {
     GanTrainer trainer(gan_, generator_, discriminator_, training(), &average_.generator_params());
     continue_from_checkpoint(trainer);
     make_probes();
+    data::Prefetcher<FilmBatch> batches(
+        trainer.steps(), o_.steps, [this](int64_t step) { return film_batch(step); },
+        data::prefetching(film_batch_bytes()));
     auto saved = Clock::now();
     while (trainer.steps() < o_.steps) {
       const bool stop = hooks_.stop();
@@ -92,14 +95,17 @@ class Session {
       if (stop) return false;
       std::vector<int64_t> places;  // in the endless stream of films
       for (int64_t i = 0; i < o_.batch; ++i) places.push_back(trainer.steps() * o_.batch + i);
-      const GanLosses losses =
-          trainer.step(batch(trainer.steps()), make_streams(key_of(o_, "dropout"), places, trainer.steps()));
+      const FilmBatch made = batches.next();
+      GanBatch batch = average_.condition(made.films, made.masks);
+      batch.image = made.targets;
+      const GanLosses losses = trainer.step(batch, make_streams(key_of(o_, "dropout"), places, trainer.steps()));
       sums_ = add_losses(sums_, losses);
       ++summed_;
       hooks_.step(phase, trainer.steps(), o_.steps, losses.generator);
       if (trainer.steps() % steps_of_epoch(static_cast<int64_t>(cases_.size()), o_) == 0 || trainer.steps() == o_.steps)
         end_epoch(trainer.steps());
     }
+    hooks_.trained(phase, batches.time());
     discriminator_.save(folder_ + "/" + discriminator_file, {{architecture_key, gan_.options.json()}});
     average_.save_generator(folder_, {{"options", o_.json()}});
     discard(checkpoint());
@@ -136,7 +142,12 @@ class Session {
     return t;
   }
 
-  GanBatch batch(int64_t step) const {
+  // Of one step, on the host.
+  struct FilmBatch {
+    Tensor films, masks, targets;  // [batch,size,size,1]
+  };
+  size_t film_batch_bytes() const { return static_cast<size_t>(3 * o_.batch * o_.size * o_.size) * sizeof(float); }
+  FilmBatch film_batch(int64_t step) const {
     std::vector<EditBase> bases;
     for (const data::Draw& d : loader_.draws(cases_, step, o_.batch)) bases.push_back(edit_base(loader_, d.index));
     std::vector<FilmPair> pairs(bases.size());
@@ -148,9 +159,7 @@ class Session {
     for (const FilmPair& p : pairs) {
       films.push_back(&p.film), masks.push_back(&p.edit.mask), targets.push_back(&p.edit.image);
     }
-    GanBatch b = average_.condition(film_tensor(films), mask_tensor(masks));
-    b.image = film_tensor(targets);
-    return b;
+    return {film_tensor(films), mask_tensor(masks), film_tensor(targets)};
   }
 
   // The same few films at the end of each epoch.

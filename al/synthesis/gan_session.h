@@ -18,6 +18,7 @@
 #include "al/synthesis/gan_watch.h"
 #include "al/synthesis/options.h"
 #include "data/loader.h"
+#include "data/prefetch.h"
 
 namespace querent::al {
 
@@ -26,6 +27,8 @@ struct SynthesisHooks {
   std::function<void(const std::string& phase, int64_t step, int64_t steps, double loss)> step =
       [](const std::string&, int64_t, int64_t, double) {};
   std::function<void(const EpochLog&)> epoch = [](const EpochLog&) {};
+  std::function<void(const std::string& phase, const data::LoopTime&)> trained =
+      [](const std::string&, const data::LoopTime&) {};  // at the end of a phase
   std::function<bool()> stop = [] { return false; };
   double checkpoint_every = 60;  // seconds
 };

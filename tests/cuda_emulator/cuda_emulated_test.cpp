@@ -3,8 +3,11 @@
 
 #include <map>
 #include <set>
+#include <thread>
 
 #include "cuda/runtime.h"
+#include "tensor/backend.h"
+#include "tensor/transfer.h"
 #include "tests/cuda_emulator/cuda_runtime.h"
 #include "tests/cuda_program.h"
 
@@ -57,6 +60,37 @@ TEST_CASE("a replay waits for nothing but the loss") {
   CHECK(cuda::synchronisations() == before);
   CHECK(p.results()[0].item() == 15 * 9);
   CHECK(cuda::synchronisations() == before + 1);
+}
+
+TEST_CASE("tensors on their way: sent by another thread, also while work is recorded, and received in any order") {
+  const auto filled = [](double value) { return Tensor::full({1000}, value); };
+  const Device gpu = Device::cuda();
+  const Transfer kept(filled(1), gpu);
+  std::vector<Transfer> sent(3);
+  backend(gpu).record(
+      [&] {
+        std::thread([&] {
+          for (size_t i = 0; i < 3; ++i) sent[i] = Transfer(filled(2.0 + static_cast<double>(i)), gpu);
+        }).join();
+      },
+      gpu.index);
+  for (const size_t i : {2, 0, 1}) CHECK(sent[i].receive().host() == filled(2.0 + static_cast<double>(i)).host());
+  // Memory on the way serves the next ones, the tensor of one that was dropped included.
+  sent.clear();
+  for (int i = 0; i < 5; ++i) {
+    const Transfer dropped(filled(50), gpu), next(filled(10 + i), gpu);
+    const Tensor x = next.receive();
+    CHECK(x.device() == gpu);
+    CHECK(x.host() == filled(10 + i).host());
+  }
+  CHECK(kept.receive().host() == filled(1).host());
+
+  const Tensor here = filled(3), there = here.to(gpu);
+  CHECK(Transfer(here, Device::cpu()).receive().raw() == here.raw());
+  CHECK(Transfer(there, gpu).receive().raw() == there.raw());
+  CHECK(Transfer(there, Device::cpu()).receive().host() == here.host());
+  CHECK_FALSE(Transfer({}, gpu).receive());
+  CHECK_FALSE(Transfer().receive());
 }
 
 TEST_CASE("copies of every kind keep the bytes") {

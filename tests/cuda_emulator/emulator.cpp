@@ -4,10 +4,12 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -36,6 +38,7 @@ struct Arena {
   std::multimap<size_t, std::byte*> free;  // by size
 };
 struct Machine {
+  std::recursive_mutex mutex;  // for all that a second thread may do: copies to a device, on a stream of its own
   int devices = most_devices;
   Arena arenas[most_devices];
   std::vector<std::unique_ptr<std::byte[]>> pinned;
@@ -59,13 +62,14 @@ Arena& arena() { return machine().arenas[device]; }
 // While one lives, the memory of a device is open.
 class Open {
  public:
-  explicit Open(Arena& a) : a_(a) { protect(PROT_READ | PROT_WRITE); }
+  explicit Open(Arena& a) : lock_(machine().mutex), a_(a) { protect(PROT_READ | PROT_WRITE); }
   ~Open() { protect(PROT_NONE); }
 
  private:
   void protect(int rights) const {
     if (a_.top > 0 && mprotect(a_.base, a_.top, rights) != 0) stop("mprotect failed");
   }
+  std::lock_guard<std::recursive_mutex> lock_;
   Arena& a_;
 };
 
@@ -273,6 +277,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** out, size_t bytes) {
+  const std::lock_guard lock(machine().mutex);
   Arena& a = arena();
   const size_t size = (bytes + 255) / 256 * 256;
   if (a.used + size > a.limit) return cudaErrorMemoryAllocation;
@@ -293,6 +298,7 @@ cudaError_t cudaMalloc(void** out, size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* block_) {
+  const std::lock_guard lock(machine().mutex);
   for (Arena& a : machine().arenas) {
     const auto it = a.blocks.find(static_cast<std::byte*>(block_));
     if (it == a.blocks.end()) continue;
@@ -304,6 +310,7 @@ cudaError_t cudaFree(void* block_) {
   return block_ ? cudaErrorInvalidValue : cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** out, size_t bytes) {
+  const std::lock_guard lock(machine().mutex);
   machine().pinned.push_back(std::make_unique<std::byte[]>(bytes));
   *out = machine().pinned.back().get();
   return cudaSuccess;
@@ -314,11 +321,24 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   *total = arena().limit;
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  return give([=] {
-    const Open open(arena());
+// The first stream of a device works at once. Others do what they are given as late as they may, when an event behind
+// it is waited for: who forgets to wait reads what was there before.
+struct CUstream_st {
+  bool late;
+  std::vector<std::function<void()>> work = {};
+};
+struct CUevent_st {
+  cudaStream_t stream = nullptr;  // where it was recorded last
+};
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t s) {
+  const std::function<void()> work = [=, &a = arena()] {
+    const Open open(a);
     std::memcpy(to, from, bytes);
-  });
+  };
+  const std::lock_guard lock(machine().mutex);
+  if (!s || !s->late) return give(work);  // null: what the stand-ins of the libraries copy
+  s->work.push_back(work);
+  return cudaSuccess;
 }
 cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes,
                                 cudaStream_t) {
@@ -333,11 +353,12 @@ cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
   });
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned) {
-  *s = reinterpret_cast<cudaStream_t>(new char);
+  static std::atomic<int> made[most_devices];
+  *s = new CUstream_st{.late = made[device]++ > 0};
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t s) {
-  delete reinterpret_cast<char*>(s);
+  delete s;
   return cudaSuccess;
 }
 // As on a GPU, a stream that is captured cannot be waited for.
@@ -345,15 +366,25 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) {
   return capturing.on ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
-  *e = reinterpret_cast<cudaEvent_t>(new char);
+  *e = new CUevent_st;
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
-  delete reinterpret_cast<char*>(e);
+  delete e;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
+  const std::lock_guard lock(machine().mutex);
+  e->stream = s;
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t e) {
+  const std::lock_guard lock(machine().mutex);
+  if (!e->stream) return cudaSuccess;
+  for (const auto& work : std::exchange(e->stream->work, {})) work();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t e, unsigned) { return cudaEventSynchronize(e); }
 
 struct CUgraph_st {
   std::vector<std::function<void()>> work;
