@@ -52,6 +52,7 @@ void add_process(json& config) {
     config["device"] = device_name(compute_device());
     if (plan_policy().tf32) config["tf32"] = true;
   }
+  if (compute_dtype() == DType::bf16) config["bf16"] = true;
   if (collective().size > 1) config["ranks"] = collective().size;
 }
 void add_process_and_plans(json& results) {

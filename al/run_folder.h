@@ -44,7 +44,7 @@ class RunFolder {
 };
 
 // What of the process, besides the flags of a verb, determines results: adds "device" and "tf32" unless it is the CPU,
-// and "ranks" where there are several. Belongs to every configuration.
+// "bf16" where networks compute in it, and "ranks" where there are several. Belongs to every configuration.
 void add_process(nlohmann::json& config);
 // The same for results, and "plans", the hash of the kernels that were chosen for a GPU (tensor/plans.h).
 void add_process_and_plans(nlohmann::json& results);

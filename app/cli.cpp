@@ -5,6 +5,7 @@
 #include "app/cli_flags.h"
 #include "app/options.h"
 #include "app/version.h"
+#include "tensor/backend.h"
 #include "tensor/plans.h"
 
 namespace querent::app {
@@ -24,6 +25,9 @@ void common_flags(CLI::App* v, Options& o) {
     v->add_flag_callback(flag, set, help);
   };
   policy("--tf32", &PlanPolicy::tf32, "GPU: products may round their factors to 10 bits, on tensor cores");
+  v->add_flag_callback(
+      "--bf16", [] { set_compute_dtype(DType::bf16); },
+      "Networks compute in bf16, with weights, losses and the optimizer in f32: for GPUs; a CPU gets slower");
   policy("--tune", &PlanPolicy::tune, "GPU: choose kernels by measuring them first");
   v->add_flag("--json", o.json, "Print one JSON object on standard output instead of text");
   v->add_flag("--quiet,-q", o.quiet, "Print errors only");

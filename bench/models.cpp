@@ -108,7 +108,8 @@ int main(int argc, char** argv) try {
   if (argc < 6) {
     std::fprintf(stderr,
                  "usage: bench_models MODEL train|infer|mc BATCH SIZE WIDTH [--threads N] [--repeats N] [--warmup N]\n"
-                 "  [--conv auto|direct|winograd2|winograd4] [--device cpu|cuda:N] [--tf32 1] [--tune 1] [--plans FILE]\n");
+                 "  [--conv auto|direct|winograd2|winograd4] [--device cpu|cuda:N] [--tf32 1] [--bf16 1] [--tune 1] "
+                 "[--plans FILE]\n");
     return 2;
   }
   Arguments a{argv[1], argv[2], std::atoll(argv[3]), std::atoll(argv[4]), std::atoll(argv[5])};
@@ -122,6 +123,7 @@ int main(int argc, char** argv) try {
     if (flag == "--warmup") a.warmup = std::stoi(value);
     if (flag == "--device") a.device = parse_device(value);
     if (flag == "--tf32") policy.tf32 = value == "1";
+    if (flag == "--bf16" && value == "1") set_compute_dtype(DType::bf16);
     if (flag == "--tune") policy.tune = value == "1";
     if (flag == "--plans") PlanBook::of_process().open(value);
   }
@@ -133,7 +135,8 @@ int main(int argc, char** argv) try {
       "\n",
       a.model.c_str(), a.phase.c_str(), static_cast<long>(a.batch), static_cast<long>(a.size),
       static_cast<long>(a.width), threads(), text("{}", a.device).c_str(), policy.text().c_str(),
-      policy.tune ? " tuned" : "", ms[ms.size() / 2], ms.front(), ms.back(), peak_mib(a.device));
+      text("{}{}", compute_dtype() == DType::bf16 ? " bf16" : "", policy.tune ? " tuned" : "").c_str(),
+      ms[ms.size() / 2], ms.front(), ms.back(), peak_mib(a.device));
 } catch (const std::exception& e) {
   std::fprintf(stderr, "bench_models: %s\n", e.what());
   return 2;

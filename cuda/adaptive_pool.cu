@@ -7,7 +7,7 @@ namespace querent::cuda {
 
 void adaptive_avg_pool2d(const Call& c) {
   const Image in(c.in[0].shape()), out(c.out[0].shape());
-  const float* x = input(c, 0);
+  const Values x = values(c, 0);
   for_each_result("adaptive_avg_pool2d", c, [=] __device__(int64_t i) {
     const Pixel p = out.pixel(i);
     const int64_t h0 = bin_first(p.h, in.h, out.h), h1 = bin_end(p.h, in.h, out.h);
@@ -23,7 +23,7 @@ void adaptive_avg_pool2d(const Call& c) {
 // Pixel h of `size` is in the bins floor(h out/size) .. ceil((h+1) out/size) - 1.
 void adaptive_avg_pool2d_grad(const Call& c) {
   const Image in(c.out[0].shape()), out(c.in[0].shape());
-  const float* dy = input(c, 0);
+  const Values dy = values(c, 0);
   for_each_result("adaptive_avg_pool2d_grad", c, [=] __device__(int64_t i) {
     const Pixel p = in.pixel(i);
     float sum = 0;

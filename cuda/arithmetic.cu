@@ -34,15 +34,15 @@ bool is_row(const Shape& a, const Shape& b) {
 template <class F>
 void binary(std::string_view op, const Call& c, F fn) {
   const Shape &sa = c.in[0].shape(), &sb = c.in[1].shape(), &shape = c.out[0].shape();
-  const float *a = input(c, 0), *b = input(c, 1);
+  const Values a = values(c, 0), b = values(c, 1);
   const int64_t n = shape.numel();
   if (sa == sb) {
     elementwise(
-        op, c, n, [=] __device__(int64_t, float& y, float p, float q) { y = fn(p, q); }, result(c), a, b);
+        op, c, n, [=] __device__(int64_t, float& y, float p, float q) { y = fn(p, q); }, results(c), a, b);
   } else if (is_row(sa, sb)) {
     const int64_t width = sb.numel();
     elementwise(
-        op, c, n, [=] __device__(int64_t i, float& y, float p) { y = fn(p, b[split(i, width).rest]); }, result(c), a);
+        op, c, n, [=] __device__(int64_t i, float& y, float p) { y = fn(p, b[split(i, width).rest]); }, results(c), a);
   } else {
     Broadcast s{.rank = shape.rank()};
     for (int i = 0; i < s.rank; ++i) s.size[i] = shape[i];
@@ -60,7 +60,7 @@ void binary(std::string_view op, const Call& c, F fn) {
           }
           y = fn(a[ia], b[ib]);
         },
-        result(c));
+        results(c));
   }
 }
 
@@ -87,8 +87,8 @@ void scale(const Call& c) {
   const auto& a = c.attrs.as<ScaleAttrs>();
   const float factor = static_cast<float>(a.factor), shift = static_cast<float>(a.shift);
   elementwise(
-      "scale", c, c.out[0].numel(), [=] __device__(int64_t, float& y, float x) { y = factor * x + shift; }, result(c),
-      input(c, 0));
+      "scale", c, c.out[0].numel(), [=] __device__(int64_t, float& y, float x) { y = factor * x + shift; }, results(c),
+      values(c, 0));
 }
 
 }  // namespace querent::cuda

@@ -21,12 +21,12 @@ void normalise(std::string_view op, const Call& c, const float* mean, const floa
         const int64_t k = split(i, channels).rest;
         y = gamma[k] * ((x - mean[k]) / sqrtf(var[k] + eps)) + beta[k];
       },
-      result(c), input(c, 0));
+      results(c), values(c, 0));
 }
 
 // Reads x twice, writes y.
 void batch_norm_train(const Call& c) {
-  const float* x = input(c, 0);
+  const Values x = values(c, 0);
   float *mean = c.out[1].data<float>(), *var = c.out[2].data<float>();
   const Columns s = columns_of(c.in[0]);
   const double rows = static_cast<double>(s.rows);
@@ -49,8 +49,8 @@ void batch_norm_eval(const Call& c) { normalise("batch_norm_eval", c, input(c, 3
 
 // Reads x and dy twice, and y where a ReLU followed, writes dx.
 void batch_norm_gradient(std::string_view op, const Call& c, bool batch_statistics) {
-  const float *x = input(c, 0), *gamma = input(c, 1), *dy = input(c, 2), *mean = input(c, 3), *var = input(c, 4),
-              *y = c.in.size() > 5 && c.in[5] ? input(c, 5) : nullptr;
+  const Values x = values(c, 0), dy = values(c, 2), y = c.in.size() > 5 ? values(c, 5) : Values{};
+  const float *gamma = input(c, 1), *mean = input(c, 3), *var = input(c, 4);
   float *dgamma = c.out[1].data<float>(), *dbeta = c.out[2].data<float>();
   const Columns s = columns_of(c.in[0]);
   const int64_t channels = s.channels;
@@ -75,7 +75,7 @@ void batch_norm_gradient(std::string_view op, const Call& c, bool batch_statisti
         const float scale = 1 / sqrtf(var[k] + static_cast<float>(eps)), h = (value - mean[k]) * scale;
         dx = gamma[k] * scale * (slope - (dbeta[k] + h * dgamma[k]) * per_row);
       },
-      result(c), x, dy);
+      results(c), x, dy);
 }
 void batch_norm_grad(const Call& c) { batch_norm_gradient("batch_norm_grad", c, true); }
 void batch_norm_eval_grad(const Call& c) { batch_norm_gradient("batch_norm_eval_grad", c, false); }

@@ -32,9 +32,11 @@ void concat(const Call& c) {
     const uint64_t bits = reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(x.raw()) |
                           static_cast<uint64_t>(run) | static_cast<uint64_t>(y_row);
     if (bits % 16 == 0)
-      copy_runs<Pack<float>>(c, x, rows, to, y_row);
+      copy_runs<Pack<float, 4>>(c, x, rows, to, y_row);
     else if (bits % 4 == 0)
       copy_runs<float>(c, x, rows, to, y_row);
+    else if (bits % 2 == 0)
+      copy_runs<uint16_t>(c, x, rows, to, y_row);
     else
       copy_runs<std::byte>(c, x, rows, to, y_row);
     to += run;

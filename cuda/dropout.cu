@@ -15,15 +15,15 @@ void dropout(const Call& c) {
   const auto threshold = static_cast<uint64_t>(std::llround(a.p * 0x1p32));
   const auto keep = static_cast<float>(1 - a.p);
   const int64_t site = a.site;
-  const float* x = input(c, 0);
-  float* y = c.out[0].data<float>();
+  const Values x = values(c, 0);
+  const Results y = results(c);
   const auto* streams = c.in[1].data<int64_t>();
   for_each("dropout", c, rows * blocks, [=] __device__(int64_t t) {
     const auto [row, block] = split(t, blocks);
     const PhiloxCounter words = stream_block(streams[2 * row], streams[2 * row + 1], site, block);
     const int64_t first = row * each + 4 * block, end = (row + 1) * each;
     for (int k = 0; k < 4 && first + k < end; ++k)
-      y[first + k] = words[static_cast<size_t>(k)] >= threshold ? x[first + k] / keep : 0;
+      y.set(first + k, words[static_cast<size_t>(k)] >= threshold ? x[first + k] / keep : 0);
   });
 }
 

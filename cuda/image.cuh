@@ -22,8 +22,8 @@ struct Image {  // [N,H,W,C]
 // y[i] = f(i): one thread for each element of the first result. Neighbouring threads are neighbouring channels.
 template <class F>
 void for_each_result(std::string_view op, const Call& c, F f) {
-  float* y = c.out[0].data<float>();
-  for_each(op, c, c.out[0].numel(), [=] __device__(int64_t i) { y[i] = f(i); });
+  const Results y = results(c);
+  for_each(op, c, c.out[0].numel(), [=] __device__(int64_t i) { y.set(i, f(i)); });
 }
 
 }  // namespace querent::cuda

@@ -18,7 +18,8 @@ __host__ __device__ inline Split column_and_channel(int64_t i, int64_t image, in
 
 // Reads x twice, writes y.
 void instance_norm(const Call& c) {
-  const float *x = input(c, 0), *gamma = input(c, 1), *beta = input(c, 2);
+  const Values x = values(c, 0);
+  const float *gamma = input(c, 1), *beta = input(c, 2);
   float *mean = c.out[1].data<float>(), *var = c.out[2].data<float>();
   const Columns s = columns_per_image(c.in[0]);
   const double rows = static_cast<double>(s.rows);
@@ -43,12 +44,13 @@ void instance_norm(const Call& c) {
         const float h = (value - mean[column]) / sqrtf(var[column] + eps);
         y = (gamma ? gamma[k] : 1) * h + (beta ? beta[k] : 0);
       },
-      result(c), x);
+      results(c), x);
 }
 
 // Reads x and dy twice, writes dx; dgamma and dbeta add up the sums of each image.
 void instance_norm_grad(const Call& c) {
-  const float *x = input(c, 0), *gamma = input(c, 1), *dy = input(c, 2), *mean = input(c, 3), *var = input(c, 4);
+  const Values x = values(c, 0), dy = values(c, 2);
+  const float *gamma = input(c, 1), *mean = input(c, 3), *var = input(c, 4);
   const Columns s = columns_per_image(c.in[0]);
   const int64_t channels = s.channels, image = s.rows * channels;
   const double eps = c.attrs.as<NormAttrs>().eps;
@@ -74,7 +76,7 @@ void instance_norm_grad(const Call& c) {
         const auto sum_dy = static_cast<float>(of[2 * column]), sum_dy_h = static_cast<float>(of[2 * column + 1]);
         dx = (gamma ? gamma[k] : 1) * scale * (slope - (sum_dy + h * sum_dy_h) * per_row);
       },
-      result(c), x, dy);
+      results(c), x, dy);
   float *dgamma = c.out[1].data<float>(), *dbeta = c.out[2].data<float>();
   reduce<2>(
       "instance_norm_grad", c, {1, s.groups, channels},

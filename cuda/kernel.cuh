@@ -1,5 +1,5 @@
 // The three shapes that nearly all kernels have. Each takes device lambdas, so that a kernel file holds its formula:
-//   elementwise   arrays of n f32, 16 bytes a thread
+//   elementwise   arrays of n numbers, four of each a thread
 //   for_each      one thread for each of n indices
 //   reduce        sums over the rows of [groups, rows, channels], in two stages and a fixed order: the same bits on
 //   every
@@ -38,6 +38,35 @@ __host__ __device__ inline Split split(int64_t i, int64_t n) {
   return {i / n, i % n};
 }
 
+// ---- numbers that lie in f32 or bf16 and are computed in f32. Which of the two is asked at each element: the same for
+// all threads, and cheap beside the memory.
+
+struct Values {  // read
+  const void* at = nullptr;
+  bool half = false;  // bf16
+  __host__ __device__ explicit operator bool() const { return at != nullptr; }
+  __device__ float operator[](int64_t i) const {
+    return half ? static_cast<float>(static_cast<const bf16*>(at)[i]) : static_cast<const float*>(at)[i];
+  }
+};
+struct Results {  // written without being read
+  void* at;
+  bool half;
+  __device__ void set(int64_t i, float value) const {
+    if (half)
+      static_cast<bf16*>(at)[i] = bf16(value);
+    else
+      static_cast<float*>(at)[i] = value;
+  }
+};
+// Whether `t` is bf16; an internal Error unless it is that or f32.
+inline bool is_half(const Tensor& t) {
+  if (t.dtype() != DType::bf16) static_cast<void>(t.data<float>());
+  return t.dtype() == DType::bf16;
+}
+inline Values values(const Call& c, size_t i) { return c.in[i] ? Values{c.in[i].raw(), is_half(c.in[i])} : Values{}; }
+inline Results results(const Call& c, size_t i = 0) { return {c.out[i].raw(), is_half(c.out[i])}; }
+
 // ---- for_each
 
 // One thread for each index; the traffic is what f reads and writes.
@@ -53,39 +82,44 @@ void for_each(std::string_view op, const Call& c, int64_t n, F f) {
 
 // ---- elementwise
 
-template <class T>
-struct alignas(4 * sizeof(T)) Pack {
-  T v[4];
+template <class T, int N>
+struct alignas(N * sizeof(T)) Pack {
+  T v[N];
 };
 template <class T>
 struct Out {  // written without being read
   T* at;
 };
-template <class T>
-__device__ Pack<T> load(const T* array, int64_t i) {
-  return *reinterpret_cast<const Pack<T>*>(array + i);
+// N neighbouring elements of an array of T, as floats.
+template <int N, class T>
+__device__ Pack<float, N> load(const T* array, int64_t i) {
+  const auto stored = *reinterpret_cast<const Pack<T, N>*>(array + i);
+  Pack<float, N> p;
+  for (int k = 0; k < N; ++k) p.v[k] = static_cast<float>(stored.v[k]);
+  return p;
 }
-template <class T>
-__device__ Pack<T> load(Out<T>, int64_t) {
+template <int N, class T>
+__device__ Pack<float, N> load(Out<T>, int64_t) {
   return {};
 }
-template <class T>
-__device__ void store(const T*, int64_t, const Pack<T>&) {}
-template <class T>
-__device__ void store(T* array, int64_t i, const Pack<T>& p) {
-  *reinterpret_cast<Pack<T>*>(array + i) = p;
+template <int N, class T>
+__device__ void store(const T*, int64_t, const Pack<float, N>&) {}
+template <int N, class T>
+__device__ void store(T* array, int64_t i, const Pack<float, N>& p) {
+  Pack<T, N> stored;
+  for (int k = 0; k < N; ++k) stored.v[k] = T(p.v[k]);
+  *reinterpret_cast<Pack<T, N>*>(array + i) = stored;
 }
-template <class T>
-__device__ void store(Out<T> out, int64_t i, const Pack<T>& p) {
-  store(out.at, i, p);
+template <int N, class T>
+__device__ void store(Out<T> out, int64_t i, const Pack<float, N>& p) {
+  store<N>(out.at, i, p);
 }
-template <class T>
-__device__ T& element(T* array, int64_t i) {
-  return array[i];
-}
-template <class T>
-__device__ T& element(Out<T> out, int64_t i) {
-  return out.at[i];
+template <int N, class F, class... Array>
+__device__ void do_pack(F f, int64_t first, Array... array) {
+  [&](auto... pack) {
+    for (int k = 0; k < N; ++k) f(first + k, pack.v[k]...);
+    (store<N>(array, first, pack), ...);
+  }(load<N>(array, first)...);
 }
 
 // Each thread does four neighbouring elements, as one pack where they are whole and aligned. Every array is read once
@@ -94,12 +128,9 @@ template <class F, class... Array>
 __global__ void each_pack(F f, int64_t n, bool aligned, Array... array) {
   const int64_t first = 4 * thread_index();
   if (aligned && first + 4 <= n) {
-    [&](auto... pack) {
-      for (int k = 0; k < 4; ++k) f(first + k, pack.v[k]...);
-      (store(array, first, pack), ...);
-    }(load(array, first)...);
+    do_pack<4>(f, first, array...);
   } else {
-    for (int64_t i = first; i < first + 4 && i < n; ++i) f(i, element(array, i)...);
+    for (int64_t i = first; i < first + 4 && i < n; ++i) do_pack<1>(f, i, array...);
   }
 }
 template <class T>
@@ -110,12 +141,35 @@ template <class T>
 bool is_aligned(Out<T> out) {
   return is_aligned(out.at);
 }
-// f(i, a[i], b[i], ...) for i < n, with references to the elements of T* and Out<T> arrays.
 template <class F, class... Array>
-void elementwise(std::string_view op, const Call& c, int64_t n, F f, Array... array) {
+void launch_packs(std::string_view op, const Call& c, int64_t n, F f, Array... array) {
   launch(op, c, each_pack<F, Array...>, blocks_for(op, (n + 3) / 4), block_threads, f, n, (is_aligned(array) && ...),
          array...);
 }
+
+// An array as an array of T.
+template <class T>
+const T* array_of(Values v) {
+  return static_cast<const T*>(v.at);
+}
+template <class T>
+Out<T> array_of(Results r) {
+  return {static_cast<T*>(r.at)};
+}
+// f(i, a[i], b[i], ...) for i < n, with references to the elements of float* and Out<float> arrays.
+template <class F, class... Array>
+void elementwise(std::string_view op, const Call& c, int64_t n, F f, Array... array) {
+  launch_packs(op, c, n, f, array...);
+}
+// The same for results and values, which are all f32 or all bf16.
+template <class F, class... Array>
+void elementwise(std::string_view op, const Call& c, int64_t n, F f, Results y, Array... x) {
+  if (y.half)
+    launch_packs(op, c, n, f, array_of<bf16>(y), array_of<bf16>(x)...);
+  else
+    launch_packs(op, c, n, f, array_of<float>(y), array_of<float>(x)...);
+}
+// For what is f32 only: losses, optimizers.
 inline Out<float> result(const Call& c, size_t i = 0) { return {c.out[i].data<float>()}; }
 inline const float* input(const Call& c, size_t i) { return c.in[i] ? c.in[i].data<float>() : nullptr; }
 

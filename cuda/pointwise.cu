@@ -11,14 +11,14 @@ namespace querent::cuda {
 template <class F>
 void function(std::string_view op, const Call& c, F fn) {
   elementwise(
-      op, c, c.out[0].numel(), [=] __device__(int64_t, float& y, float x) { y = fn.f(x); }, result(c), input(c, 0));
+      op, c, c.out[0].numel(), [=] __device__(int64_t, float& y, float x) { y = fn.f(x); }, results(c), values(c, 0));
 }
 // Reads s (x or y) and dy, writes dx.
 template <class F>
 void derivative(std::string_view op, const Call& c, F fn) {
   elementwise(
-      op, c, c.out[0].numel(), [=] __device__(int64_t, float& dx, float s, float dy) { dx = fn.df(s, dy); }, result(c),
-      input(c, 0), input(c, 1));
+      op, c, c.out[0].numel(), [=] __device__(int64_t, float& dx, float s, float dy) { dx = fn.df(s, dy); }, results(c),
+      values(c, 0), values(c, 1));
 }
 
 namespace {

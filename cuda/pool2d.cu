@@ -25,8 +25,8 @@ __host__ __device__ inline Range windows_of(int64_t h, int64_t kernel, int64_t s
 void max_pool2d(const Call& c) {
   const auto a = c.attrs.as<Pool2dAttrs>();
   const Image in(c.in[0].shape()), out(c.out[0].shape());
-  const float* x = input(c, 0);
-  float* y = c.out[0].data<float>();
+  const Values x = values(c, 0);
+  const Results y = results(c);
   auto* argmax = c.out[1].data<uint8_t>();
   for_each("max_pool2d", c, c.out[0].numel(), [=] __device__(int64_t i) {
     const Pixel p = out.pixel(i);
@@ -42,7 +42,7 @@ void max_pool2d(const Call& c) {
         where = (h - p.h * a.stride.h + a.padding.h) * a.kernel.w + w - p.w * a.stride.w + a.padding.w;
       }
     }
-    y[i] = best;
+    y.set(i, best);
     argmax[i] = static_cast<uint8_t>(where);
   });
 }
@@ -50,7 +50,7 @@ void max_pool2d(const Call& c) {
 void max_pool2d_grad(const Call& c) {
   const auto a = c.attrs.as<PoolGradAttrs>().pool;
   const Image in(c.out[0].shape()), out(c.in[0].shape());
-  const float* dy = input(c, 0);
+  const Values dy = values(c, 0);
   const auto* argmax = c.in[1].data<uint8_t>();
   for_each_result("max_pool2d_grad", c, [=] __device__(int64_t i) {
     const Pixel p = in.pixel(i);
@@ -71,7 +71,7 @@ void max_pool2d_grad(const Call& c) {
 void avg_pool2d(const Call& c) {
   const auto a = c.attrs.as<Pool2dAttrs>();
   const Image in(c.in[0].shape()), out(c.out[0].shape());
-  const float* x = input(c, 0);
+  const Values x = values(c, 0);
   for_each_result("avg_pool2d", c, [=] __device__(int64_t i) {
     const Pixel p = out.pixel(i);
     const Range rows = pixels_of(p.h, a.kernel.h, a.stride.h, a.padding.h, in.h);
@@ -88,7 +88,7 @@ void avg_pool2d(const Call& c) {
 void avg_pool2d_grad(const Call& c) {
   const auto a = c.attrs.as<PoolGradAttrs>().pool;
   const Image in(c.out[0].shape()), out(c.in[0].shape());
-  const float* dy = input(c, 0);
+  const Values dy = values(c, 0);
   for_each_result("avg_pool2d_grad", c, [=] __device__(int64_t i) {
     const Pixel p = in.pixel(i);
     const Range rows = windows_of(p.h, a.kernel.h, a.stride.h, a.padding.h, out.h);

@@ -59,11 +59,11 @@ Plan plan(const Shape& x, const Shape& axes) {
 
 void reduce_axes(std::string_view op, const Call& c, bool take_mean) {
   const Plan p = plan(c.in[0].shape(), c.attrs.as<ReduceAttrs>().axes);
-  const float* x = input(c, 0);
-  float* y = c.out[0].data<float>();
+  const Values x = values(c, 0);
+  const Results y = results(c);
   const double factor = take_mean ? static_cast<double>(c.out[0].numel()) / static_cast<double>(c.in[0].numel()) : 1.0;
   const auto finish = [=] __device__(int64_t column, const double* sum) {
-    y[column] = static_cast<float>(*sum * factor);
+    y.set(column, static_cast<float>(*sum * factor));
   };
   if (p.in_place) {
     reduce<1>(
@@ -89,9 +89,9 @@ void broadcast_to(const Call& c) {
     axes.stride[y.rank() - i] = x[-i] == 1 ? 0 : size;
     size *= x[-i];
   }
-  const float* from = input(c, 0);
+  const Values from = values(c, 0);
   elementwise(
-      "broadcast_to", c, y.numel(), [=] __device__(int64_t i, float& to) { to = from[axes.offset(i)]; }, result(c));
+      "broadcast_to", c, y.numel(), [=] __device__(int64_t i, float& to) { to = from[axes.offset(i)]; }, results(c));
 }
 
 }  // namespace querent::cuda

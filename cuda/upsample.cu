@@ -9,7 +9,7 @@ namespace querent::cuda {
 void upsample_nearest(const Call& c) {
   const Pair f = c.attrs.as<SizeAttrs>().size;
   const Image in(c.in[0].shape()), out(c.out[0].shape());
-  const float* x = input(c, 0);
+  const Values x = values(c, 0);
   for_each_result("upsample_nearest", c, [=] __device__(int64_t i) {
     const Pixel p = out.pixel(i);
     return x[in.index(p.n, split(p.h, f.h).quotient, split(p.w, f.w).quotient, p.c)];
@@ -19,7 +19,7 @@ void upsample_nearest(const Call& c) {
 void upsample_nearest_grad(const Call& c) {
   const Pair f = c.attrs.as<SizeAttrs>().size;
   const Image in(c.out[0].shape()), out(c.in[0].shape());
-  const float* dy = input(c, 0);
+  const Values dy = values(c, 0);
   for_each_result("upsample_nearest_grad", c, [=] __device__(int64_t i) {
     const Pixel p = in.pixel(i);
     float sum = 0;
@@ -33,7 +33,7 @@ void upsample_nearest_grad(const Call& c) {
 void upsample_bilinear(const Call& c) {
   const bool align = c.attrs.as<SizeAttrs>().align_corners;
   const Image in(c.in[0].shape()), out(c.out[0].shape());
-  const float* x = input(c, 0);
+  const Values x = values(c, 0);
   for_each_result("upsample_bilinear", c, [=] __device__(int64_t i) {
     const Pixel p = out.pixel(i);
     const Source r = source(p.h, in.h, out.h, align), s = source(p.w, in.w, out.w, align);
@@ -68,7 +68,7 @@ __host__ __device__ inline float weight_of(int64_t h, const Source& s) {
 void upsample_bilinear_grad(const Call& c) {
   const bool align = c.attrs.as<BilinearGradAttrs>().up.align_corners;
   const Image in(c.out[0].shape()), out(c.in[0].shape());
-  const float* dy = input(c, 0);
+  const Values dy = values(c, 0);
   for_each_result("upsample_bilinear_grad", c, [=] __device__(int64_t i) {
     const Pixel p = in.pixel(i);
     const Makers rows = made_from(p.h, in.h, out.h, align), columns = made_from(p.w, in.w, out.w, align);

@@ -1,6 +1,7 @@
 // Convolution and transposed convolution with their parameters 'weight' and 'bias'.
 #pragma once
 #include "layers/params.h"
+#include "layers/precision.h"
 #include "tensor/ops.h"
 
 namespace querent {
@@ -22,7 +23,7 @@ struct Conv2d {
     weight = scope.parameter("weight", {cout, o.kernel, o.kernel, cin / o.groups}, o.init, {FileLayout::conv});
     if (o.bias) bias = scope.parameter("bias", {cout}, bias_init(o, fan_in));
   }
-  Tensor operator()(const Tensor& x) const { return conv2d(x, weight, bias, attrs); }
+  Tensor operator()(const Tensor& x) const { return conv2d(x, weight_for(x, weight), weight_for(x, bias), attrs); }
   static Init bias_init(const ConvOptions& o, int64_t fan_in) {
     return o.zero_bias ? Init::zeros() : Init::flat(1 / std::sqrt(static_cast<double>(fan_in)));
   }
@@ -37,7 +38,9 @@ struct ConvTranspose2d {
     weight = scope.parameter("weight", {cin, o.kernel, o.kernel, cout}, o.init, {FileLayout::conv});
     if (o.bias) bias = scope.parameter("bias", {cout}, Conv2d::bias_init(o, cout * o.kernel * o.kernel));
   }
-  Tensor operator()(const Tensor& x) const { return conv_transpose2d(x, weight, bias, attrs); }
+  Tensor operator()(const Tensor& x) const {
+    return conv_transpose2d(x, weight_for(x, weight), weight_for(x, bias), attrs);
+  }
 };
 
 }  // namespace querent

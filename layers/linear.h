@@ -1,6 +1,7 @@
 // y = x W^T + b.  x [N,cin], weight [cout,cin], bias [cout], y [N,cout]
 #pragma once
 #include "layers/params.h"
+#include "layers/precision.h"
 #include "tensor/ops.h"
 
 namespace querent {
@@ -19,7 +20,9 @@ struct Linear {
     bias = scope.parameter("bias", {cout},
                            o.zero_bias ? Init::zeros() : Init::flat(1 / std::sqrt(static_cast<double>(cin))));
   }
-  Tensor operator()(const Tensor& x) const { return bias_add(matmul(x, weight, {.transpose_b = true}), bias); }
+  Tensor operator()(const Tensor& x) const {
+    return bias_add(matmul(x, weight_for(x, weight), {.transpose_b = true}), weight_for(x, bias));
+  }
 };
 
 }  // namespace querent

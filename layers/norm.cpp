@@ -1,18 +1,20 @@
 #include "layers/norm.h"
 
+#include "layers/precision.h"
 #include "tensor/collective.h"
 
 namespace querent {
 namespace {
 
 // By the statistics of the batches of all ranks; the rows of ops that are differentiable add up its gradient.
-NormResult batch_norm_over_ranks(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+NormResult batch_norm_over_ranks(const Tensor& batch, const Tensor& weight, const Tensor& bias) {
+  const Tensor x = leaves(batch);  // in f32 throughout, as the kernel does it
   Shape axes;
   for (int64_t i = 0; i + 1 < x.rank(); ++i) axes.push_back(i);
   const Tensor average = rank_mean(mean(x, axes)), centred = sub(x, average);
   const Tensor var = rank_mean(mean(square(centred), axes));
   const Tensor normal = div(centred, sqrt(scale(var, 1, NormAttrs{}.eps)));
-  return {add(mul(normal, weight), bias), average, var};
+  return {cast(add(mul(normal, weight), bias), batch.dtype()), average, var};
 }
 
 }  // namespace

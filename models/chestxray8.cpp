@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "layers/pool.h"
+#include "tensor/backend.h"
 
 namespace querent {
 namespace {
@@ -33,10 +34,11 @@ ChestXray8::ChestXray8(const Scope& s, const ChestXray8Options& o)
       backbone(s, {.in_channels = o.in_channels, .classes = o.findings, .width = o.width, .small_stem = o.small_stem}),
       transition(s.sub("transition.0"), 8 * o.width, 8 * o.width,
                  {.kernel = 1, .bias = false, .init = Init::kaiming(true)}),
-      norm(s.sub("transition.1"), 8 * o.width) {}
+      norm(s.sub("transition.1"), 8 * o.width),
+      dtype(compute_dtype()) {}
 
 Tensor ChestXray8::activations(const Tensor& x, const Pass& pass) const {
-  return relu(norm(transition(backbone.stages(x, pass).back()), pass));
+  return leaves(relu(norm(transition(backbone.stages(enters(x, dtype), pass).back()), pass)));
 }
 
 Tensor ChestXray8::logits(const Tensor& a) const { return backbone.fc(pooled(a, options)); }

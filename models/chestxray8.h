@@ -25,6 +25,7 @@ struct ChestXray8 {
   ResNet18 backbone;  // its fc reads the pooled transition
   Conv2d transition;
   BatchNorm2d norm;
+  DType dtype;  // what activations() computes in; what it takes and gives is f32
 
   ChestXray8(const Scope& s, const ChestXray8Options& options);
   Tensor activations(const Tensor& x, const Pass& pass) const;  // [N,H,W,in_channels] -> [N,h,w,8*width]

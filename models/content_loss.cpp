@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "models/model.h"
+#include "tensor/backend.h"
 #include "tensor/safetensors.h"
 #include "tensor/tape.h"
 
@@ -38,7 +39,8 @@ Tensor weighted_mse(const Tensor& x, const Tensor& y, const Tensor& map) {
 ContentFeatures::ContentFeatures(const Scope& s, const VggOptions& o)
     : vgg(s.sub("features"), o, VggFeatures::relu4_1),
       mean(static_cast<size_t>(o.in_channels), 0.0),
-      deviation(static_cast<size_t>(o.in_channels), 1.0) {
+      deviation(static_cast<size_t>(o.in_channels), 1.0),
+      dtype(compute_dtype()) {
   check(o.in_channels == 1 || o.in_channels == 3, "content features: in_channels must be 1 or 3, got {}",
         o.in_channels);
   if (o.in_channels == 3) mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
@@ -53,7 +55,7 @@ Tensor ContentFeatures::operator()(const Tensor& grey, double low, double high) 
     const double factor = 1 / ((high - low) * deviation[c]);
     channels.push_back(scale(grey, factor, -low * factor - mean[c] / deviation[c]));
   }
-  return vgg(channels.size() == 1 ? channels[0] : concat(channels), {});
+  return leaves(vgg(enters(channels.size() == 1 ? channels[0] : concat(channels), dtype), {}));
 }
 
 void load_content_weights(Params& params, const std::filesystem::path& path) {

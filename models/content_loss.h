@@ -19,6 +19,7 @@ namespace querent {
 struct ContentFeatures {
   VggFeatures vgg;
   std::vector<double> mean, deviation;  // per input channel, of grey values in [0,1]
+  DType dtype;                          // what it computes in; images and features are f32
 
   explicit ContentFeatures(const Scope& s, const VggOptions& options = {.in_channels = 3});
   // Greys from low (black) to high (white); H and W at least 8.

@@ -6,6 +6,7 @@
 
 #include "models/cgan.h"
 #include "models/pix2pix.h"
+#include "tensor/backend.h"
 #include "tensor/json.h"
 
 namespace querent {
@@ -69,6 +70,7 @@ GanOptions GanOptions::parse(std::string_view text_of_options) {
 Gan make_generator(const GanOptions& options, Params& params) {
   Gan gan;
   GanOptions& o = gan.options = options;
+  const DType type = compute_dtype();
   if (is_second("generator", o.generator, "unet", "residual")) {
     ResidualOptions r{.in_channels = o.condition_channels,
                       .out_channels = o.image_channels,
@@ -79,13 +81,17 @@ Gan make_generator(const GanOptions& options, Params& params) {
                       .norm = norm_of(o)};
     set_latent(r, o);
     const auto net = std::make_shared<ResidualGenerator>(params.root(), r);
-    gan.generate = [net](const Tensor& x, const Tensor& z, const Pass& pass) { return (*net)(x, z, pass); };
+    gan.generate = [net, type](const Tensor& x, const Tensor& z, const Pass& pass) {
+      return leaves((*net)(enters(x, type), enters(z, type), pass));
+    };
   } else {
     check(o.latent == 0, "gan: the unet generator takes no latent vector; use the residual one or latent 0");
     if (o.depth == 0) o.depth = pix2pix_depth(o.size);
     const auto net = std::make_shared<Pix2PixGenerator>(
         params.root(), Pix2PixOptions{o.condition_channels, o.image_channels, o.width, o.depth, norm_of(o), o.dropout});
-    gan.generate = [net](const Tensor& x, const Tensor&, const Pass& pass) { return (*net)(x, pass); };
+    gan.generate = [net, type](const Tensor& x, const Tensor&, const Pass& pass) {
+      return leaves((*net)(enters(x, type), pass));
+    };
   }
   return gan;
 }
@@ -94,9 +100,9 @@ Gan make_discriminator(const GanOptions& options, Params& params) {
   Gan gan;
   const GanOptions& o = gan.options = options;
   const int64_t channels = o.condition_channels + o.image_channels;
-  const auto judge_with = [&gan](auto net) {
-    gan.judge = [net](const Tensor& condition, const Tensor& image, const Pass& pass) {
-      return (*net)(concat({condition, image}), pass);
+  const auto judge_with = [&gan, type = compute_dtype()](auto net) {
+    gan.judge = [net, type](const Tensor& condition, const Tensor& image, const Pass& pass) {
+      return leaves((*net)(enters(concat({condition, image}), type), pass));
     };
   };
   if (is_second("discriminator", o.discriminator, "patch", "dense"))

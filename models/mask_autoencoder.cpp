@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "layers/resample.h"
+#include "tensor/backend.h"
 #include "tensor/json.h"
 
 namespace querent {
@@ -48,7 +49,8 @@ MaskAutoencoder::MaskAutoencoder(const Scope& s, const MaskAutoencoderOptions& o
              {.kernel = side(o), .groups = deepest(o), .bias = false}),
       squeeze(s.sub("squeeze"), deepest(o) * gathered, o.latent),
       code_norm(s.sub("code_norm"), o.latent),
-      expand(s.sub("expand"), o.latent, side(o) * side(o) * deepest(o)) {
+      expand(s.sub("expand"), o.latent, side(o) * side(o) * deepest(o)),
+      dtype(compute_dtype()) {
   up_norms.emplace_back(s.sub("up_norms.0"), deepest(o));
   for (int64_t k = 0; k < levels; ++k) {
     const std::string number = std::to_string(k), next = std::to_string(k + 1);
@@ -67,16 +69,16 @@ Tensor MaskAutoencoder::encode(const Tensor& mask, const Pass& pass) const {
   const int64_t n = mask.rank() == 4 ? mask.dim(0) : 0;
   check(n > 0 && mask.shape() == Shape{n, options.size, options.size, 1},
         "mask autoencoder: masks must be [N,{},{},1], got {}", options.size, options.size, mask);
-  Tensor y = scale(mask, 2, -1);
+  Tensor y = enters(scale(mask, 2, -1), dtype);
   for (size_t k = 0; k < down.size(); ++k) y = leaky_relu(down_norms[k](down[k](y), pass), slope);
-  return code_norm(squeeze(flatten(gather(y))), pass);
+  return leaves(code_norm(squeeze(flatten(gather(y))), pass));
 }
 
 Tensor MaskAutoencoder::decode(const Tensor& z, const Pass& pass) const {
   check(z.rank() == 2 && z.dim(1) == options.latent, "mask autoencoder: z must be [N,{}], got {}", options.latent, z);
-  Tensor y = reshape(expand(z), {z.dim(0), side(options), side(options), deepest(options)});
+  Tensor y = reshape(expand(enters(z, dtype)), {z.dim(0), side(options), side(options), deepest(options)});
   for (size_t k = 0; k < up.size(); ++k) y = up[k](relu(up_norms[k](y, pass)));
-  return y;
+  return leaves(y);
 }
 
 Tensor reconstruction_loss(const Tensor& logits, const Tensor& mask) {

@@ -39,6 +39,7 @@ struct MaskAutoencoder {
   Linear expand;
   std::vector<ConvTranspose2d> up;
   std::vector<BatchNorm2d> up_norms;  // after `expand` and after all but the last of `up`
+  DType dtype;                        // what it computes in; masks, z and logits are f32
 
   explicit MaskAutoencoder(const Scope& s, const MaskAutoencoderOptions& options = {});
   Tensor encode(const Tensor& mask, const Pass& pass = {}) const;  // [N,size,size,1] of 0 and 1 -> z [N,latent]

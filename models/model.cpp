@@ -7,6 +7,7 @@
 #include "models/resnet.h"
 #include "models/unet.h"
 #include "models/vgg.h"
+#include "tensor/backend.h"
 #include "tensor/json.h"
 #include "tensor/safetensors.h"
 
@@ -31,10 +32,18 @@ ModelOptions with_defaults(ModelOptions o) {
 
 template <class Network>
 void connect(Model& model, std::shared_ptr<Network> net) {
-  model.trunk = [net](const Tensor& x, const Pass& pass) { return net->trunk(x, pass); };
-  model.stages = [net](const Tensor& x, const Pass& pass) { return net->stages(x, pass); };
-  model.head = [net](const Tensors& features, const Pass& pass) { return net->head(features, pass); };
-  model.embed = [net](const Tensors& features) { return net->embed(features); };
+  const DType type = model.dtype;
+  model.trunk = [net, type](const Tensor& x, const Pass& pass) { return net->trunk(enters(x, type), pass); };
+  model.stages = [net, type](const Tensor& x, const Pass& pass) {
+    Tensors maps = net->stages(enters(x, type), pass);
+    for (Tensor& t : maps) t = leaves(t);
+    return maps;
+  };
+  model.head = [net](const Tensors& features, const Pass& pass) {
+    const Output o = net->head(features, pass);
+    return Output{leaves(o.logits), leaves(o.log_var)};
+  };
+  model.embed = [net](const Tensors& features) { return leaves(net->embed(features)); };
 }
 
 // timm keeps VGG's linear layers as convolutions that cover their input, under these names.
@@ -91,6 +100,7 @@ Model make_model(const ModelOptions& options, Params& params) {
   Model model;
   const ModelOptions o = model.options = with_defaults(options);
   model.device = params.device();
+  model.dtype = compute_dtype();
   const Scope root = params.root();
   if (o.name == "unet") {
     auto net =

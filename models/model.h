@@ -43,6 +43,7 @@ class Model {
   std::function<Tensors(const Tensor& x, const Pass& pass)> stages;
   ModelOptions options;                 // with every default filled in
   Device device;                        // where its parameters lie, and what it is given must
+  DType dtype = DType::f32;             // what its layers compute in; what it is given and what it answers is f32
   bool segments = false;                // logits per pixel; otherwise per image
   int64_t stride = 1;                   // height and width must be multiples of it
   int64_t smallest = 1;                 // and at least this

@@ -55,7 +55,7 @@ Up::Up(const Scope& s, int64_t cin, int64_t cout)
 Tensor Up::operator()(const Tensor& x, const Tensor& skip, const Pass& pass) const {
   const Tensor doubled = up(x);
   if (pass.mode == Pass::train) return conv(concat({skip, doubled}), pass);
-  const Tensor& w = conv.conv1.weight;
+  const Tensor w = weight_for(x, conv.conv1.weight);
   const int64_t first = skip.dim(3), second = w.dim(3) - first;
   const Tensor of_skip = crop(w, {.start = {0, 0, 0, 0}, .size = {w.dim(0), 3, 3, first}}),
                of_doubled = crop(w, {.start = {0, 0, 0, first}, .size = {w.dim(0), 3, 3, second}});

@@ -70,9 +70,15 @@ std::string device_name(Device device) {
 
 namespace {
 Device chosen_device;
-}
+DType chosen_dtype = DType::f32;
+}  // namespace
 void set_compute_device(Device device) { chosen_device = device; }
 Device compute_device() { return chosen_device; }
+void set_compute_dtype(DType type) {
+  check(type == DType::f32 || type == DType::bf16, "networks compute in f32 or bf16, not {}", type);
+  chosen_dtype = type;
+}
+DType compute_dtype() { return chosen_dtype; }
 
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   if (bytes == 0) return;

@@ -59,6 +59,9 @@ std::string device_name(Device device);  // "cpu", or the backend's
 // Where networks of this process are made and compute unless told otherwise; the CPU until set.
 void set_compute_device(Device device);
 Device compute_device();
+// What the layers of networks made from now on compute in: f32, or bf16 with f32 weights; f32 until set.
+void set_compute_dtype(DType type);
+DType compute_dtype();
 
 // The same for either kind of memory; to and from may overlap on the CPU.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes);

@@ -1,4 +1,5 @@
-// Element types. f32 computes; f64 is for reference kernels, gradient checks and audit; bf16 is storage.
+// Element types. f32 computes; f64 is for reference kernels, gradient checks and audit; bf16 is storage: what lies in
+// it is computed in f32 and rounded when it is stored.
 #pragma once
 #include <bit>
 #include <cstddef>

@@ -1,6 +1,7 @@
 // The rewrites a Program may apply to its records.
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "tensor/capture.h"
 #include "tensor/cpu/conv_plan.h"
@@ -8,7 +9,7 @@
 
 namespace querent {
 
-extern const Op reshape_op, assign_op, conv2d_op, conv2d_epilogue_op, winograd_filters_op, batch_norm_train_op,
+extern const Op cast_op, reshape_op, assign_op, conv2d_op, conv2d_epilogue_op, winograd_filters_op, batch_norm_train_op,
     batch_norm_eval_op, batch_norm_relu_op, batch_norm_grad_op, relu_op, relu_grad_op;
 
 namespace {
@@ -87,12 +88,15 @@ size_t norm_relu_gradient(Capture& c) {
   return dropped;
 }
 
+// What lies in bf16 was rounded when it was stored; the two rules below would leave that rounding out.
+bool is_rounded(const Value& v) { return v.tensor.dtype() == DType::bf16; }
+
 // relu(batch_norm_eval(conv2d(x))), or one of the two: done to each output of the convolution before it is stored.
 size_t convolution_epilogue(Capture& c) {
   size_t dropped = 0;
   const Readers readers(c);
   for (CapturedRecord& conv : c.records) {
-    if (conv.op != &conv2d_op) continue;
+    if (conv.op != &conv2d_op || is_rounded(conv.out[0])) continue;
     CapturedRecord* last = &conv;
     Conv2dEpilogueAttrs a{.conv = conv.attrs.as<Conv2dAttrs>(), .relu = false};
     std::vector<Value> norm_inputs(4);
@@ -136,6 +140,7 @@ size_t filters_once(Capture& c) {
     CapturedRecord& r = c.records[i];
     const bool plain = r.op == &conv2d_op;
     if (r.dropped || r.kind != KernelKind::cpu || (!plain && r.op != &conv2d_epilogue_op)) continue;
+    if (is_rounded(r.in[1])) continue;
     const Conv2dAttrs& a = plain ? r.attrs.as<Conv2dAttrs>() : r.attrs.as<Conv2dEpilogueAttrs>().conv;
     const Value& w = r.in[1];
     const Tensor& y = r.out[0].tensor;
@@ -159,6 +164,47 @@ size_t filters_once(Capture& c) {
   c.records.insert(c.records.begin() + static_cast<std::ptrdiff_t>(c.steady), transforms.begin(), transforms.end());
   c.steady += transforms.size();
   return 0;
+}
+
+// Casts of weights that lie side by side become one cast of all of them; each keeps its place among them. A weight that
+// an optimizer changes within the step is cast again, so a group ends where its storage is written.
+size_t cast_together(Capture& c) {
+  size_t dropped = 0;
+  std::map<uint64_t, std::vector<CapturedRecord*>> groups;  // by the storage of the weights
+  const auto close = [&](uint64_t storage) {
+    const std::vector<CapturedRecord*> casts = std::exchange(groups[storage], {});
+    size_t begin = SIZE_MAX, end = 0, wanted = 0;
+    for (const CapturedRecord* r : casts) {
+      begin = std::min(begin, r->in[0].begin());
+      end = std::max(end, r->in[0].end());
+      wanted += r->in[0].tensor.bytes();
+    }
+    if (casts.size() < 2 || end - begin > wanted + wanted / 4) return;  // too much between them that nobody reads
+    CapturedRecord& first = *casts[0];
+    const Tensor& w = first.in[0].tensor;
+    const Tensor all = Tensor::on(w.storage(), begin, {static_cast<int64_t>((end - begin) / sizeof(float))}, w.dtype());
+    const DryRun no_bytes;
+    const Tensor y = Tensor::empty(all.shape(), DType::bf16, all.device());
+    const uint64_t id = y.storage()->id();
+    for (CapturedRecord* r : casts) {
+      c.placed[r->out[0].storage] = {id, (r->in[0].begin() - begin) / 2, {}};
+      r->dropped = r != &first;
+    }
+    c.made[id] = y.bytes();
+    first.in = {{all, storage, begin}};
+    first.out = {{y.husk(), id, 0}};
+    dropped += casts.size() - 1;
+  };
+  for (size_t i = 0; i < c.records.size(); ++i) {
+    CapturedRecord& r = c.records[i];
+    for (size_t k = 0; k < r.in.size(); ++k) {
+      if (r.op->inputs[std::min(k, r.op->inputs.size() - 1)].is(Arg::mutated)) close(r.in[k].storage);
+    }
+    const bool of_weight = r.op == &cast_op && !c.is_made(r.in[0]) && r.in[0].tensor.dtype() == DType::f32;
+    if (of_weight && is_rounded(r.out[0])) groups[r.in[0].storage].push_back(&r);
+  }
+  for (const auto& [storage, casts] : groups) close(storage);
+  return dropped;
 }
 
 // reshape copies, so that eager values never share bytes by surprise; in a plan both may be one, unless one changes.
@@ -212,6 +258,7 @@ constexpr Rule rules[] = {
     {"convolution-epilogue", "norm in evaluation and ReLU are applied before a convolution stores",
      convolution_epilogue},
     {"filters-once", "filters that stay for several replays are transformed once", filters_once},
+    {"cast-together", "weights that lie side by side are cast to bf16 at once", cast_together},
     {"reshape-in-place", "the result of reshape lies where its input lies", reshape_in_place},
     {"gradient-in-place", "a gradient is computed at its place in the flat buffer of all gradients", gradient_in_place},
 };

@@ -36,7 +36,8 @@ struct Arg {
     optional = 1,  // may be "none"
     variadic = 2,  // one or more, in last place
     mutated = 4,   // written in place
-    constant = 8   // no gradient flows to it (targets, statistics, class weights)
+    constant = 8,  // no gradient flows to it (targets, statistics, class weights)
+    wide = 16      // stays f32 beside bf16 (scales and statistics of norms)
   };
   std::string_view name, axes;
   unsigned use = required;  // Use values or-ed together
@@ -98,7 +99,7 @@ struct Op {  // no defaults: with -Wextra -Werror a row that forgets a field doe
   Tensors (*grad)(const GradCall&);  // one per input; or no_gradient / zero_gradient
   List<std::string_view> keep;       // names of the inputs and outputs that grad reads
   struct {
-    Kernel* ref;   // the definition: f32 and f64, double accumulators
+    Kernel* ref;   // the definition: f32 and f64, double accumulators; bf16 is widened for it (compute() in run.h)
     Kernel* cpu;   // f32, SIMD; null: the reference runs
     Kernel* cuda;  // null: an error on that device
   } kernel;
@@ -110,7 +111,7 @@ Tensors zero_gradient(const GradCall&);  // constant in all inputs: nothing flow
 
 // Result shapes of the commonest kind: "like the first input".
 std::vector<TensorSpec> like_first(Inputs in, const Attrs&);
-// Throws unless `in` fits the row's argument list (count, optional inputs, one floating dtype).
+// Throws unless `in` fits the row's argument list (count, optional inputs, one floating dtype but for `wide` inputs).
 void check_arguments(const Op& op, Inputs in);
 
 // Every row there is: tensor/op_table.cpp.

@@ -35,7 +35,7 @@ Tensor concat(const Tensors& parts, int64_t axis = -1);
 // ---- reshape.cpp
 Tensor reshape(const Tensor& x, const Shape& shape);  // recorded; one -1 is not allowed: say the size
 // ---- copy.cpp
-Tensor cast(const Tensor& x, DType to);
+Tensor cast(const Tensor& x, DType to);            // x itself where it is none or of that type
 void assign(const Tensor& into, const Tensor& x);  // into = x, in place
 // ---- batch_norm.cpp, running_stats.cpp, instance_norm.cpp.  x is [N,H,W,C] or [N,C]; gamma, beta [C]
 struct NormResult {

@@ -7,7 +7,6 @@
 
 #include "tensor/backend.h"
 #include "tensor/capture.h"
-#include "tensor/cpu/conv_plan.h"
 #include "tensor/tape.h"
 
 namespace querent {
@@ -223,7 +222,7 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
   for (const CapturedRecord& r : c.records) {
     step_of.push_back(p.steps_.size());
     if (r.dropped) continue;
-    Step s{r.op, r.attrs, {}, {}, r.kind, kernel_of(*r.op, r.kind)};
+    Step s{r.op, r.attrs, {}, {}, r.kind};
     for (const Value& v : r.in) s.in.push_back(bind(v));
     for (const Value& v : r.out) s.out.push_back(bind(v));
     p.steps_.push_back(std::move(s));
@@ -287,13 +286,15 @@ void Program::run_piece(size_t piece) {
     const int device = arena_->device().index;
     return backend(arena_->device()).launch(recordings_[piece].get(), device);
   }
-  for (size_t i = first_of(piece); i < ends_[piece]; ++i)
-    steps_[i].kernel({steps_[i].in, steps_[i].out, steps_[i].attrs});
+  for (size_t i = first_of(piece); i < ends_[piece]; ++i) {
+    const Step& s = steps_[i];
+    compute(*s.op, s.kind, {s.in, s.out, s.attrs});
+  }
 }
 
 size_t Program::scratch_bytes() const {
   size_t most = 0;
-  for (const Step& s : steps_) most = std::max(most, cpu::scratch_bytes(*s.op, {s.in, s.out, s.attrs}));
+  for (const Step& s : steps_) most = std::max(most, querent::scratch_bytes(*s.op, s.kind, {s.in, s.out, s.attrs}));
   return most;
 }
 

@@ -57,7 +57,6 @@ class Program {
     Attrs attrs;
     Tensors in, out;
     KernelKind kind;
-    Kernel* kernel;
   };
   struct Guard {  // before step `step` is replayed, `value` must be finite
     size_t step;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <optional>
 
+#include "tensor/cpu/conv_plan.h"
 #include "tensor/ledger.h"
 #include "tensor/program.h"
 #include "tensor/tape.h"
@@ -26,6 +27,11 @@ Device device_of(const Op& op, Inputs in) {
   return first ? first->device() : Device::cpu();
 }
 
+bool any_is(DType type, Inputs in, std::span<const Tensor> out) {
+  const auto is = [&](const Tensor& t) { return t && t.dtype() == type; };
+  return std::any_of(in.begin(), in.end(), is) || std::any_of(out.begin(), out.end(), is);
+}
+
 KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out, Device device) {
   if (DryRun::active()) return KernelKind::none;
   if (device.kind == Device::Kind::cuda) {
@@ -33,18 +39,46 @@ KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out, D
           reference_only ? "reference kernel" : "kernel", device);
     return KernelKind::cuda;
   }
-  // The fast kernels compute in f32: some tensor must be f32 and none f64.
-  const auto uses = [&](DType t) {
-    const auto is_t = [&](const Tensor& x) { return x && x.dtype() == t; };
-    return std::any_of(in.begin(), in.end(), is_t) || std::any_of(out.begin(), out.end(), is_t);
-  };
-  const bool fast = op.kernel.cpu && !reference_only && uses(DType::f32) && !uses(DType::f64);
+  // The fast kernels compute in f32: some tensor must be f32 or bf16 and none f64.
+  const bool fast = op.kernel.cpu && !reference_only && !any_is(DType::f64, in, out) &&
+                    (any_is(DType::f32, in, out) || any_is(DType::bf16, in, out));
   return fast ? KernelKind::cpu : KernelKind::ref;
 }
+
+bool is_bf16(const Tensor& t) { return t && t.dtype() == DType::bf16; }
+// Does this call need f32 copies?
+bool widens(KernelKind kind, const Call& c) { return kind != KernelKind::cuda && any_is(DType::bf16, c.in, c.out); }
 }  // namespace
 
 Kernel* kernel_of(const Op& op, KernelKind kind) {
   return kind == KernelKind::cpu ? op.kernel.cpu : kind == KernelKind::cuda ? op.kernel.cuda : op.kernel.ref;
+}
+
+void compute(const Op& op, KernelKind kind, const Call& c) {
+  Kernel* const kernel = kernel_of(op, kind);
+  if (!widens(kind, c)) return kernel(c);
+  Tensors in, out;
+  for (const Tensor& t : c.in) in.push_back(is_bf16(t) ? t.cast(DType::f32) : t);
+  for (const Tensor& t : c.out) out.push_back(is_bf16(t) ? Tensor::empty(t.shape()) : t);
+  kernel({in, out, c.attrs});
+  const auto round = [](const Tensor& to, const Tensor& from) {
+    if (is_bf16(to)) to.copy_from(from.cast(DType::bf16));
+  };
+  for (size_t i = 0; i < out.size(); ++i) round(c.out[i], out[i]);
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (op.inputs[std::min(i, op.inputs.size() - 1)].is(Arg::mutated)) round(c.in[i], in[i]);
+  }
+}
+
+size_t scratch_bytes(const Op& op, KernelKind kind, const Call& c) {
+  size_t bytes = cpu::scratch_bytes(op, c), largest_result = 0;
+  if (!widens(kind, c)) return bytes;
+  for (const Tensor& t : c.in) bytes += is_bf16(t) ? 2 * t.bytes() : 0;
+  for (const Tensor& t : c.out) {
+    bytes += is_bf16(t) ? 2 * t.bytes() : 0;
+    largest_result = std::max(largest_result, is_bf16(t) ? t.bytes() : 0);
+  }
+  return bytes + largest_result;
 }
 
 Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
@@ -65,7 +99,7 @@ Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
   // 3. Choose a kernel.
   const KernelKind kind = choose_kernel(op, in, out, device);
   // 4. Compute.
-  if (kind != KernelKind::none && !captured) kernel_of(op, kind)({in, out, attrs});
+  if (kind != KernelKind::none && !captured) compute(op, kind, {in, out, attrs});
   // 5. Record.
   if (Ledger* ledger = Ledger::current(); ledger && !captured) ledger->add({&op, attrs, in, out, kind});
   Program::record(op, attrs, in, out, kind);
@@ -113,7 +147,8 @@ void check_arguments(const Op& op, Inputs in) {
     check(in[i] || arg.is(Arg::optional), "{}: input {} must be given", op.name, arg.name);
     if (!in[i] || !is_floating(in[i].dtype())) continue;
     if (floating == DType::u8) floating = in[i].dtype();
-    check(in[i].dtype() == floating, "{}: inputs mix element types {} and {}; {}={}", op.name, floating, in[i].dtype(),
+    const DType wanted = arg.is(Arg::wide) && floating == DType::bf16 ? DType::f32 : floating;
+    check(in[i].dtype() == wanted, "{}: inputs mix element types {} and {}; {}={}", op.name, wanted, in[i].dtype(),
           arg.name, in[i]);
   }
 }

@@ -8,6 +8,16 @@
 namespace querent {
 namespace {
 const Arg& argument(const Op& op, size_t i) { return op.inputs[std::min(i, op.inputs.size() - 1)]; }
+
+// Everything the op writes, on the host.
+Tensors results_of(const Op& op, const Case& c, const Tensors& in) {
+  Tensors results = run(op, in, c.attrs);
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (in[i] && argument(op, i).is(Arg::mutated)) results.push_back(in[i]);
+  }
+  for (Tensor& t : results) t = t.to(Device::cpu());
+  return results;
+}
 }  // namespace
 
 Tensor draw_sample(const Sample& s, const Arg& arg, DType dtype, Rng rng) {
@@ -48,41 +58,42 @@ Tensor draw_sample(const Sample& s, const Arg& arg, DType dtype, Rng rng) {
 Tensors draw_inputs(const Op& op, const Case& c, DType dtype, uint64_t seed) {
   Tensors in;
   for (size_t i = 0; i < c.in.size(); ++i) {
-    in.push_back(draw_sample(c.in[i], argument(op, i), dtype, Rng(seed).fork(op.name).fork(c.name).fork(i)));
+    const Arg& arg = argument(op, i);
+    const DType type = arg.is(Arg::wide) && dtype == DType::bf16 ? DType::f32 : dtype;
+    in.push_back(draw_sample(c.in[i], arg, type, Rng(seed).fork(op.name).fork(c.name).fork(i)));
   }
   return in;
 }
 
 Tensors run_case(const Op& op, const Case& c, DType dtype, uint64_t seed, Device device) {
   Tensors in = draw_inputs(op, c, dtype, seed);
-  for (Tensor& t : in) {
-    if (t && t.device() != device) t = t.to(device);
-  }
-  Tensors results = run(op, in, c.attrs);
-  for (size_t i = 0; i < in.size(); ++i) {
-    if (in[i] && argument(op, i).is(Arg::mutated)) results.push_back(in[i]);
-  }
-  for (Tensor& t : results) {
-    if (t.device() != Device::cpu()) t = t.to(Device::cpu());
-  }
-  return results;
+  for (Tensor& t : in) t = t ? t.to(device) : t;
+  return results_of(op, c, in);
 }
 
-double error_over_bound(const Op& op, const Case& c, const Tensors& f32, const Tensors& f64) {
-  internal_check(f32.size() == f64.size(), "selftest: {} returned {} and {} results", op.name, f32.size(), f64.size());
+Tensors run_exactly(const Op& op, const Case& c, DType dtype, uint64_t seed) {
+  Tensors in = draw_inputs(op, c, dtype, seed);
+  for (Tensor& t : in) t = t && is_floating(t.dtype()) ? t.cast(DType::f64) : t;
+  return results_of(op, c, in);
+}
+
+double error_over_bound(const Op& op, const Case& c, const Tensors& results, const Tensors& f64, double between) {
+  internal_check(results.size() == f64.size(), "selftest: {} returned {} and {} results", op.name, results.size(),
+                 f64.size());
   double elements = 1, ratio = 0;
   for (const Tensor& t : f64) elements = std::max(elements, static_cast<double>(t.numel()));
   const double roundings = op.cost(draw_inputs(op, c, DType::f64), c.attrs).flops / elements + 8;
-  for (size_t i = 0; i < f32.size(); ++i) {
-    if (f32[i].dtype() == DType::bf16) continue;  // rounded on purpose; conversion has a test of its own
-    const std::vector<double> a = f32[i].host_f64(), b = f64[i].host_f64();
+  for (size_t i = 0; i < results.size(); ++i) {
+    const double stored = results[i].dtype() == DType::bf16 ? 0x1p-8 : 0;  // half a step of 8 binary digits
+    const std::vector<double> a = results[i].host_f64(), b = f64[i].host_f64();
     double largest = 0, worst = 0;
     for (size_t k = 0; k < a.size(); ++k) {
       largest = std::max(largest, std::abs(b[k]));
       if (a[k] == b[k]) continue;
-      worst = std::isnan(a[k]) ? INFINITY : std::max(worst, std::abs(a[k] - b[k]));
+      worst = std::isnan(a[k]) ? INFINITY : std::max(worst, std::abs(a[k] - b[k]) - stored * std::abs(b[k]));
     }
-    if (worst > 0) ratio = std::max(ratio, largest > 0 ? worst / (roundings * 0x1p-24 * largest) : INFINITY);
+    if (worst > 0)
+      ratio = std::max(ratio, largest > 0 ? worst / ((roundings * 0x1p-24 + between) * largest) : INFINITY);
   }
   return ratio;
 }

@@ -163,6 +163,23 @@ TEST_SUITE("cli_test") {
     CHECK(said.find("'querent doctor'") != std::string::npos);
   }
 
+  TEST_CASE("--bf16: other bits, the same on every run and thread; a run is not continued in another precision") {
+    const Sandbox s("bf16");
+    const std::string train = "train " + tiny("cls") + "--steps 2 ";
+    CHECK(s.run(train + "--bf16 --threads 1 --out a") == 0);
+    CHECK(s.run(train + "--bf16 --threads 3 --out b") == 0);
+    CHECK(s.run(train + "--out c") == 0);
+    const auto weights = [&](const char* out) { return contents(s.root / out / "weights/best.safetensors"); };
+    CHECK(weights("a") == weights("b"));
+    CHECK(weights("a") != weights("c"));
+    CHECK(json::parse(contents(s.root / "a/results.json")).at("bf16") == true);
+    CHECK(!json::parse(contents(s.root / "c/results.json")).contains("bf16"));
+    const std::string run = "run " + tiny("cls") + "--mc 2 --steps 1 --full-steps 1 --start 2 --budget 1 --seeds 1 --strategy random --out r ";
+    CHECK(s.run(run + "--bf16") == 0);
+    CHECK(s.run(run) == 2);
+    CHECK(s.err().find("holds another run: bf16 (true, now null); use --force") != std::string::npos);
+  }
+
   TEST_CASE("every verb teaches with --help") {
     const Sandbox s("help");
     CHECK(s.run("") == 0);

@@ -18,12 +18,15 @@ bool has_gpu() {
 
 TEST_CASE("every kernel agrees with the f64 reference, with the same bits on every run") {
   if (!has_gpu()) return;
-  const DeviceChecks done =
-      check_kernels(Device::cuda(), true, [](const Op& op, const Case& c, const Tensors& results) {
-        CHECK_MESSAGE(same_bytes(results, run_on(Device::cuda(), op, c)), op.name, " / ", c.name,
-                      " differs on a second run");
-      });
-  MESSAGE(done.kernels.size(), " kernels, largest error ", done.worst, " of its bound");
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const DeviceChecks done =
+        check_kernels(Device::cuda(), dtype, true, [dtype](const Op& op, const Case& c, const Tensors& results) {
+          CHECK_MESSAGE(same_bytes(results, run_on(Device::cuda(), op, c, false, dtype)), op.name, " / ", c.name,
+                        " differs on a second run");
+        });
+    MESSAGE(done.kernels.size(), " kernels in ", std::string(dtype_name(dtype)), ", largest error ", done.worst,
+            " of its bound");
+  }
 }
 TEST_CASE("bad cases throw what they promise") {
   if (has_gpu()) check_bad_cases(Device::cuda());

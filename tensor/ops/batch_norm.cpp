@@ -5,7 +5,7 @@
 //   batch_norm_grad:  dbeta = sum dy, dgamma = sum dy h, dx = gamma / sqrt(v+eps) (dy - dbeta/M - h dgamma/M)
 //   batch_norm_relu:  relu of batch_norm_train; in its gradient dy counts only where y > 0. Programs put it in the place
 //                     of the two (fuse.cpp), with the same bits; no network runs it eagerly
-// x, y [*,C]   gamma, beta, m, v [C]
+// x, y [*,C]   gamma, beta, m, v [C], f32 where x is bf16
 // Updating the running statistics is an op of its own (running_stats.cpp), so that a forward pass changes no state.
 #include <cmath>
 
@@ -32,12 +32,12 @@ void check_x(Inputs in, const Attrs& attrs, std::initializer_list<std::pair<size
 
 std::vector<TensorSpec> infer_train(Inputs in, const Attrs& attrs) {
   check_x(in, attrs, {{1, "gamma"}, {2, "beta"}});
-  const DType t = in[0].dtype();
-  return {{in[0].shape(), t}, {{in[0].dim(-1)}, t}, {{in[0].dim(-1)}, t}};
+  const TensorSpec of_channels{{in[0].dim(-1)}, in[1].dtype()};
+  return {{in[0].shape(), in[0].dtype()}, of_channels, of_channels};
 }
 Cost cost_train(Inputs in, const Attrs&) {
   const double n = static_cast<double>(in[0].numel()), c = static_cast<double>(in[0].dim(-1));
-  return {6 * n + 4 * c, (2 * n + 4 * c) * dtype_size(in[0].dtype())};
+  return {6 * n + 4 * c, 2 * n * dtype_size(in[0].dtype()) + 4 * c * dtype_size(in[1].dtype())};
 }
 void ref_train(const Call& c) {
   const double eps = c.attrs.as<NormAttrs>().eps;
@@ -88,13 +88,13 @@ std::vector<TensorSpec> infer_grad(Inputs in, const Attrs& attrs) {
   check_x(in, attrs, {{1, "gamma"}, {3, "mean"}, {4, "var"}});
   check_same_shape("batch_norm", "dy", in[2], "x", in[0]);
   if (in.size() > 5 && in[5]) check_same_shape("batch_norm", "y", in[5], "x", in[0]);
-  const DType t = in[0].dtype();
-  return {{in[0].shape(), t}, {{in[0].dim(-1)}, t}, {{in[0].dim(-1)}, t}};
+  const TensorSpec of_channels{{in[0].dim(-1)}, in[1].dtype()};
+  return {{in[0].shape(), in[0].dtype()}, of_channels, of_channels};
 }
 Cost cost_grad(Inputs in, const Attrs&) {
   const double n = static_cast<double>(in[0].numel()), c = static_cast<double>(in[0].dim(-1));
   const double masked = in.size() > 5 && in[5] ? n : 0;
-  return {10 * n + 6 * c + masked, (3 * n + 5 * c + masked) * dtype_size(in[0].dtype())};
+  return {10 * n + 6 * c + masked, (3 * n + masked) * dtype_size(in[0].dtype()) + 5 * c * dtype_size(in[1].dtype())};
 }
 template <bool batch_statistics>
 void ref_grad(const Call& c) {
@@ -134,7 +134,7 @@ std::vector<TensorSpec> infer_eval(Inputs in, const Attrs& attrs) {
 }
 Cost cost_eval(Inputs in, const Attrs&) {
   const double n = static_cast<double>(in[0].numel()), c = static_cast<double>(in[0].dim(-1));
-  return {2 * n + 4 * c, (2 * n + 4 * c) * dtype_size(in[0].dtype())};
+  return {2 * n + 4 * c, 2 * n * dtype_size(in[0].dtype()) + 4 * c * dtype_size(in[1].dtype())};
 }
 void ref_eval(const Call& c) {
   const double eps = c.attrs.as<NormAttrs>().eps;
@@ -210,7 +210,7 @@ std::vector<Case> cases_eval() {
 extern constinit const Op batch_norm_train_op{
     .name = "batch_norm_train",
     .formula = "y[*,c] = gamma[c] (x[*,c] - mean[c]) / sqrt(var[c] + eps) + beta[c]",
-    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]"}, {"beta", "[C]"}},
+    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]", Arg::wide}, {"beta", "[C]", Arg::wide}},
     .outputs = {{"y", "[*,C]"}, {"mean", "[C]"}, {"var", "[C]"}},
     .infer = infer_train,
     .cost = cost_train,
@@ -221,7 +221,7 @@ extern constinit const Op batch_norm_train_op{
 extern constinit const Op batch_norm_relu_op{
     .name = "batch_norm_relu",
     .formula = "y[*,c] = max(0, gamma[c] (x[*,c] - mean[c]) / sqrt(var[c] + eps) + beta[c])",
-    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]"}, {"beta", "[C]"}},
+    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]", Arg::wide}, {"beta", "[C]", Arg::wide}},
     .outputs = {{"y", "[*,C]"}, {"mean", "[C]"}, {"var", "[C]"}},
     .infer = infer_train,
     .cost = cost_train,
@@ -233,10 +233,10 @@ extern constinit const Op batch_norm_grad_op{
     .name = "batch_norm_grad",
     .formula = "dx = gamma/sqrt(var+eps) (dy - sum(dy)/M - h sum(dy h)/M)",
     .inputs = {{"x", "[*,C]"},
-               {"gamma", "[C]"},
+               {"gamma", "[C]", Arg::wide},
                {"dy", "[*,C]"},
-               {"mean", "[C]"},
-               {"var", "[C]"},
+               {"mean", "[C]", Arg::wide},
+               {"var", "[C]", Arg::wide},
                {"y", "[*,C]", Arg::optional}},
     .outputs = {{"dx", "[*,C]"}, {"dgamma", "[C]"}, {"dbeta", "[C]"}},
     .infer = infer_grad,
@@ -249,10 +249,10 @@ extern constinit const Op batch_norm_eval_op{
     .name = "batch_norm_eval",
     .formula = "y[*,c] = gamma[c] (x[*,c] - mean[c]) / sqrt(var[c] + eps) + beta[c]",
     .inputs = {{"x", "[*,C]"},
-               {"gamma", "[C]"},
-               {"beta", "[C]"},
-               {"mean", "[C]", Arg::constant},
-               {"var", "[C]", Arg::constant}},
+               {"gamma", "[C]", Arg::wide},
+               {"beta", "[C]", Arg::wide},
+               {"mean", "[C]", Arg::constant | Arg::wide},
+               {"var", "[C]", Arg::constant | Arg::wide}},
     .outputs = {{"y", "[*,C]"}},
     .infer = infer_eval,
     .cost = cost_eval,
@@ -263,7 +263,11 @@ extern constinit const Op batch_norm_eval_op{
 extern constinit const Op batch_norm_eval_grad_op{
     .name = "batch_norm_eval_grad",
     .formula = "dx = gamma/sqrt(var+eps) dy",
-    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]"}, {"dy", "[*,C]"}, {"mean", "[C]"}, {"var", "[C]"}},
+    .inputs = {{"x", "[*,C]"},
+               {"gamma", "[C]", Arg::wide},
+               {"dy", "[*,C]"},
+               {"mean", "[C]", Arg::wide},
+               {"var", "[C]", Arg::wide}},
     .outputs = {{"dx", "[*,C]"}, {"dgamma", "[C]"}, {"dbeta", "[C]"}},
     .infer = infer_grad,
     .cost = cost_grad,

@@ -32,6 +32,7 @@ std::vector<Case> cases() {
   const auto to = [](DType t) { return CastAttrs{static_cast<int64_t>(t)}; };
   return {
       {"to bf16", {{{3, 5}}}, to(DType::bf16)},
+      {"from bf16", {{{3, 5}}}, to(DType::f32)},
       {"to f64", {{{3, 5}}}, to(DType::f64)},
       {"to i64", {{{3, 5}, Sample::uniform, 9, 0}}, to(DType::i64)},
       {"from i64", {{{3, 5}, Sample::index, 9}}, to(DType::f64)},
@@ -78,6 +79,9 @@ extern constinit const Op cast_op{.name = "cast",
                                   .cases = cases};
 
 void assign(const Tensor& into, const Tensor& x) { run(assign_op, {into, x}); }
-Tensor cast(const Tensor& x, DType to) { return run(cast_op, {x}, CastAttrs{static_cast<int64_t>(to)})[0]; }
+Tensor cast(const Tensor& x, DType to) {
+  if (!x || x.dtype() == to) return x;
+  return run(cast_op, {x}, CastAttrs{static_cast<int64_t>(to)})[0];
+}
 
 }  // namespace querent

@@ -2,7 +2,7 @@
 //   y[n,*,c] = gamma[c] h[n,*,c] + beta[c],   h[n,*,c] = (x[n,*,c] - m[n,c]) / sqrt(v[n,c] + eps)
 //   instance_norm_grad: dbeta = sum_n,* dy, dgamma = sum_n,* dy h,
 //                       dx = gamma / sqrt(v+eps) (dy - sum_*(dy)/P - h sum_*(dy h)/P),  P = H*W
-// x, y [N,*,C]   gamma, beta [C] or none (1 and 0)   m, v [N,C]
+// x, y [N,*,C]   gamma, beta [C] or none (1 and 0)   m, v [N,C]; f32 where x is bf16
 #include <cmath>
 
 #include "tensor/kernels.h"
@@ -17,6 +17,9 @@ extern const Op instance_norm_grad_op;
 
 namespace {
 
+// Of scales and statistics.
+DType statistics_type(const Tensor& x) { return x.dtype() == DType::bf16 ? DType::f32 : x.dtype(); }
+
 void check_x(const Tensor& x, const Attrs& attrs) {
   check(x.rank() >= 3 && x.numel() > 0, "instance_norm: x must be [N,*,C], not empty; x={}", x);
   check(attrs.as<NormAttrs>().eps > 0, "instance_norm: eps must be positive, got {}", attrs.as<NormAttrs>().eps);
@@ -27,11 +30,13 @@ std::vector<TensorSpec> infer(Inputs in, const Attrs& attrs) {
   check_x(x, attrs);
   check_channels("instance_norm", "gamma", in[1], x);
   check_channels("instance_norm", "beta", in[2], x);
-  return {{x.shape(), x.dtype()}, {{x.dim(0), x.dim(-1)}, x.dtype()}, {{x.dim(0), x.dim(-1)}, x.dtype()}};
+  const TensorSpec statistics{{x.dim(0), x.dim(-1)}, statistics_type(x)};
+  return {{x.shape(), x.dtype()}, statistics, statistics};
 }
 Cost cost(Inputs in, const Attrs&) {
   const double n = static_cast<double>(in[0].numel()), stats = static_cast<double>(in[0].dim(0) * in[0].dim(-1));
-  return {6 * n + 4 * stats, traffic(in) + (n + 2 * stats) * dtype_size(in[0].dtype())};
+  return {6 * n + 4 * stats,
+          traffic(in) + n * dtype_size(in[0].dtype()) + 2 * stats * dtype_size(statistics_type(in[0]))};
 }
 void ref(const Call& c) {
   const double eps = c.attrs.as<NormAttrs>().eps;
@@ -75,11 +80,13 @@ std::vector<TensorSpec> infer_grad(Inputs in, const Attrs& attrs) {
   const Shape statistics{x.dim(0), x.dim(-1)};
   check(in[3].shape() == statistics && in[4].shape() == statistics,
         "instance_norm: mean and var must be [N,C]; x={} mean={} var={}", x, in[3], in[4]);
-  return {{x.shape(), x.dtype()}, {{x.dim(-1)}, x.dtype()}, {{x.dim(-1)}, x.dtype()}};
+  const TensorSpec of_channels{{x.dim(-1)}, in[3].dtype()};
+  return {{x.shape(), x.dtype()}, of_channels, of_channels};
 }
 Cost cost_grad(Inputs in, const Attrs&) {
   const double n = static_cast<double>(in[0].numel()), c = static_cast<double>(in[0].dim(-1));
-  return {10 * n + 6 * c * static_cast<double>(in[0].dim(0)), traffic(in) + (n + 2 * c) * dtype_size(in[0].dtype())};
+  return {10 * n + 6 * c * static_cast<double>(in[0].dim(0)),
+          traffic(in) + n * dtype_size(in[0].dtype()) + 2 * c * dtype_size(in[3].dtype())};
 }
 void ref_grad(const Call& c) {
   const double eps = c.attrs.as<NormAttrs>().eps;
@@ -146,7 +153,9 @@ std::vector<Case> cases_grad() {
 extern constinit const Op instance_norm_op{
     .name = "instance_norm",
     .formula = "y[n,*,c] = gamma[c] (x[n,*,c] - mean[n,c]) / sqrt(var[n,c] + eps) + beta[c]",
-    .inputs = {{"x", "[N,*,C]"}, {"gamma", "[C]", Arg::optional}, {"beta", "[C]", Arg::optional}},
+    .inputs = {{"x", "[N,*,C]"},
+               {"gamma", "[C]", Arg::optional | Arg::wide},
+               {"beta", "[C]", Arg::optional | Arg::wide}},
     .outputs = {{"y", "[N,*,C]"}, {"mean", "[N,C]"}, {"var", "[N,C]"}},
     .infer = infer,
     .cost = cost,
@@ -157,8 +166,11 @@ extern constinit const Op instance_norm_op{
 extern constinit const Op instance_norm_grad_op{
     .name = "instance_norm_grad",
     .formula = "dx = gamma/sqrt(var+eps) (dy - sum(dy)/P - h sum(dy h)/P) per image and channel",
-    .inputs =
-        {{"x", "[N,*,C]"}, {"gamma", "[C]", Arg::optional}, {"dy", "[N,*,C]"}, {"mean", "[N,C]"}, {"var", "[N,C]"}},
+    .inputs = {{"x", "[N,*,C]"},
+               {"gamma", "[C]", Arg::optional | Arg::wide},
+               {"dy", "[N,*,C]"},
+               {"mean", "[N,C]", Arg::wide},
+               {"var", "[N,C]", Arg::wide}},
     .outputs = {{"dx", "[N,*,C]"}, {"dgamma", "[C]"}, {"dbeta", "[C]"}},
     .infer = infer_grad,
     .cost = cost_grad,

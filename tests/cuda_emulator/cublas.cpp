@@ -3,9 +3,11 @@
 #include <cstring>
 #include <vector>
 
+#include "tensor/tensor.h"
 #include "tests/cuda_emulator/cublasLt.h"
 #include "tests/cuda_emulator/cudnn_graph.h"
 
+using namespace querent;
 namespace {
 
 enum { adds_as_it_comes = 3, wants_alignment = 5, right = 21 };
@@ -30,10 +32,14 @@ bool fits(const cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMat
                  kb = desc->transpose_b ? b->columns : b->rows, n = desc->transpose_b ? b->rows : b->columns;
   return m == d->rows && n == d->columns && ka == kb;
 }
+// Room on the host for a matrix with this layout.
+Tensor host_of(const cublasLtMatrixLayoutOpaque_t& l) {
+  return Tensor::empty({l.leading * static_cast<int64_t>(l.columns)}, l.type == CUDA_R_32F ? DType::f32 : DType::bf16);
+}
 std::vector<float> fetched(const void* device, const cublasLtMatrixLayoutOpaque_t& l) {
-  std::vector<float> v(static_cast<size_t>(l.leading) * l.columns);
-  cudaMemcpyAsync(v.data(), device, v.size() * sizeof(float), cudaMemcpyDeviceToHost, nullptr);
-  return v;
+  const Tensor t = host_of(l);
+  cudaMemcpyAsync(t.raw(), device, t.bytes(), cudaMemcpyDeviceToHost, nullptr);
+  return t.host();
 }
 
 }  // namespace
@@ -47,7 +53,8 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
 }
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* layout, cudaDataType_t type, uint64_t rows,
                                           uint64_t columns, int64_t leading) {
-  if (type != CUDA_R_32F || static_cast<uint64_t>(leading) < rows) return CUBLAS_STATUS_INVALID_VALUE;
+  if ((type != CUDA_R_32F && type != CUDA_R_16BF) || static_cast<uint64_t>(leading) < rows)
+    return CUBLAS_STATUS_INVALID_VALUE;
   *layout = new cublasLtMatrixLayoutOpaque_t{type, rows, columns, leading};
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -175,7 +182,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
           sum += at(va, la, desc.transpose_a, i, k) * at(vb, lb, desc.transpose_b, k, j);
         vd[j * static_cast<uint64_t>(ld.leading) + i] = static_cast<float>(sum);
       }
-    cudaMemcpyAsync(d, vd.data(), vd.size() * sizeof(float), cudaMemcpyHostToDevice, nullptr);
+    const Tensor result =
+        Tensor::from(std::span<const float>(vd), {static_cast<int64_t>(vd.size())}, host_of(ld).dtype());
+    cudaMemcpyAsync(d, result.raw(), result.bytes(), cudaMemcpyHostToDevice, nullptr);
   });
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -17,17 +17,29 @@ using namespace querent::test;
 using cuda_emulator::Order;
 
 TEST_CASE("every kernel agrees with the f64 reference, and no bit depends on the order of threads or blocks") {
-  std::map<std::pair<const Op*, std::string>, Tensors> first;
-  for (const Order order : {Order::forward, Order::backward, Order::shuffled}) {
-    cuda_emulator::set_order(order);
-    const DeviceChecks done = check_kernels(
-        Device::cuda(), order == Order::forward, [&](const Op& op, const Case& c, const Tensors& results) {
-          const auto [it, is_new] = first.try_emplace({&op, c.name}, results);
-          CHECK_MESSAGE((is_new || same_bytes(it->second, results)), op.name, " / ", c.name, " depends on the order");
-        });
-    if (order == Order::forward) MESSAGE(done.kernels.size(), " kernels, largest error ", done.worst, " of its bound");
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    std::map<std::pair<const Op*, std::string>, Tensors> first;
+    for (const Order order : {Order::forward, Order::backward, Order::shuffled}) {
+      if (dtype == DType::bf16 && order == Order::shuffled) continue;  // the sums are those of f32
+      cuda_emulator::set_order(order);
+      const DeviceChecks done = check_kernels(
+          Device::cuda(), dtype, order == Order::forward, [&](const Op& op, const Case& c, const Tensors& results) {
+            const auto [it, is_new] = first.try_emplace({&op, c.name}, results);
+            CHECK_MESSAGE((is_new || same_bytes(it->second, results)), op.name, " / ", c.name, " depends on the order");
+          });
+      if (order != Order::forward) continue;
+      MESSAGE(done.kernels.size(), " kernels in ", std::string(dtype_name(dtype)), ", largest error ", done.worst,
+              " of its bound");
+    }
   }
   cuda_emulator::set_order(Order::forward);
+}
+
+TEST_CASE("losses and optimizers take no bf16") {
+  for (const std::string_view name : f32_only) {
+    const Op& op = find_op(name);
+    CHECK_THROWS_AS_MESSAGE(run_on(Device::cuda(), op, op.cases()[0], false, DType::bf16), Error, name);
+  }
 }
 
 TEST_CASE("every row has a kernel but those that rules put in for the CPU") {

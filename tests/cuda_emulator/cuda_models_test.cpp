@@ -7,6 +7,7 @@
 
 #include "layers/loss.h"
 #include "layers/optim.h"
+#include "layers/precision.h"
 #include "models/unet.h"
 #include "tensor/program.h"
 #include "tensor/selftest.h"
@@ -17,8 +18,8 @@ using namespace querent;
 
 namespace {
 
-// Losses of three steps of a small U-Net, then its parameters.
-std::vector<float> trained(Device device, bool captured) {
+// Losses of three steps of a small U-Net that computes in `type`, then its parameters.
+std::vector<float> trained(Device device, bool captured, DType type = DType::f32) {
   Params params(device, 1);
   const UNet net(params.root(), {.width = 4, .depth = 2, .dropout = 0.2});
   Optimizer optimizer(params.all(), {.kind = OptimOptions::sgd, .lr = 0.1});
@@ -28,7 +29,8 @@ std::vector<float> trained(Device device, bool captured) {
   const int64_t ids[] = {3, 8};
   const auto step = [&](Inputs in) {
     Tape tape;
-    const Tensor loss = bce_dice_loss(net(in[0], Pass{Pass::train, in[2]}).logits, in[1]);
+    const Tensor logits = leaves(net(enters(in[0], type), Pass{Pass::train, in[2]}).logits);
+    const Tensor loss = bce_dice_loss(logits, in[1]);
     optimizer.apply(tape.backward(loss, params.all()), in[3]);
     return Tensors{loss};
   };
@@ -56,14 +58,19 @@ std::vector<float> trained(Device device, bool captured) {
 }  // namespace
 
 TEST_CASE("three training steps of a U-Net: eager, captured, and as on the CPU") {
-  const std::vector<float> eager = trained(Device::cuda(), false), replayed = trained(Device::cuda(), true),
-                           cpu = trained(Device::cpu(), false);
-  REQUIRE(eager.size() == cpu.size());
-  REQUIRE(eager.size() == replayed.size());
-  CHECK(std::memcmp(eager.data(), replayed.data(), eager.size() * sizeof(float)) == 0);
-  // Rounding differs by some eps of values near 1; batch norms of few pixels and the steps enlarge it a thousandfold.
-  double worst = 0;
-  for (size_t i = 0; i < eager.size(); ++i) worst = std::max<double>(worst, std::abs(eager[i] - cpu[i]));
-  CHECK_MESSAGE(worst < 1e3 * 0x1p-23, "the results differ by ", worst);
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const std::vector<float> eager = trained(Device::cuda(), false, type),
+                             replayed = trained(Device::cuda(), true, type), cpu = trained(Device::cpu(), false, type);
+    REQUIRE(eager.size() == cpu.size());
+    REQUIRE(eager.size() == replayed.size());
+    CHECK(std::memcmp(eager.data(), replayed.data(), eager.size() * sizeof(float)) == 0);
+    // Rounding differs by some eps of values near 1; batch norms of few pixels and the steps enlarge it a thousandfold.
+    // In bf16 that is less than the distance of neighbours, 2^-7: few values are stored as another one, a few times
+    // over.
+    const double most = type == DType::f32 ? 1e3 * 0x1p-23 : 4 * 0x1p-7;
+    double worst = 0;
+    for (size_t i = 0; i < eager.size(); ++i) worst = std::max<double>(worst, std::abs(eager[i] - cpu[i]));
+    CHECK_MESSAGE(worst < most, "the results in ", std::string(dtype_name(type)), " differ by ", worst);
+  }
 }
 TEST_SUITE_END();
