@@ -78,6 +78,7 @@ struct Lab {
     TrainOptions t{.steps = steps, .batch = config.batch, .lr = config.lr, .weight_decay = config.weight_decay};
     t.key = key;
     t.unit = unit;
+    t.recompute = config.recompute;
     t.checkpoint = folder.checkpoint();
     TrainHooks h;
     h.step = [&](int64_t step, double loss) { report({Progress::step, unit, 0, 0, step, steps, loss, nullptr}); };

@@ -46,9 +46,11 @@ struct ExperimentConfig {
   double val_fraction = 0.1, test_fraction = 0.2;
   std::string data;              // where the images came from
   std::string command, version;  // for the record
+  int64_t recompute = 0;         // U-Net levels that backward computes again: memory and time, and not a bit else
   Rates rates;                   // for the record: what a label costs
 
-  std::string json() const;  // what determines the results (not command, version, rates): equal text, equal results
+  // What determines the results (not command, version, recompute, rates): equal text, equal results.
+  std::string json() const;
 };
 
 struct Point {  // one dot of a learning curve

@@ -66,7 +66,7 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
   }
   loader.set_seed(o.key);
   const Tensor decayed = o.l2 > 0 ? params_->find(o.decayed) : Tensor{};
-  TrainingStep train_on(model_, optimizer, {.samples = loss_samples, .l2 = o.l2, .decayed = decayed});
+  TrainingStep train_on(model_, optimizer, {.samples = loss_samples, .l2 = o.l2, .decayed = decayed}, o.recompute);
   std::vector<int64_t> places(static_cast<size_t>(share));  // in the endless stream of images: the dropout streams
   data::Prefetcher<TrainingInput> batches(
       step, o.steps,

@@ -24,6 +24,7 @@ struct TrainOptions {
   uint64_t key = 0;              // order of images, augmentation and dropout are functions of (key, step)
   std::string unit = {};         // what is trained; a checkpoint of another unit is not continued
   std::string identity = {};     // what else determines the weights: a checkpoint of another identity is an Error
+  int64_t recompute = 0;         // U-Net levels that backward computes again (models/train.h)
   int64_t tune_depth = 0;        // train only the last so many layers (models/train.h); 0: all
   std::string checkpoint = {};   // file to continue from and to write now and then; empty: none
   double checkpoint_every = 30;  // seconds

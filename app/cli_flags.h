@@ -14,6 +14,7 @@ void task_flags(CLI::App* verb, Options& o);
 void split_flags(CLI::App* verb, Options& o);
 void model_flags(CLI::App* verb, Options& o);
 void learning_flags(CLI::App* verb, Options& o);  // strategies, rounds, scoring
+void memory_flags(CLI::App* verb, Options& o);
 void resume_flags(CLI::App* verb, Options& o);
 void cost_flags(CLI::App* verb, Options& o);
 void out_flag(CLI::App* verb, Options& o, const char* help, const char* fallback);  // nullptr: there is no default

@@ -47,6 +47,7 @@ struct Options {
   int64_t steps = 0;       // optimizer steps a round; 0: the preset's
   int64_t full_steps = 0;  // run: optimizer steps of the full-data model; 0: the preset's
   int64_t batch = 0;       // automatic_batch: what fits (setup.h)
+  int64_t recompute = 0;   // U-Net: so many outermost levels are computed again in backward
   double lr = 0;
   double weight_decay = 1e-4;
   bool no_augment = false, keep_weights = false;  // keep_weights: continue from the last round instead of from scratch

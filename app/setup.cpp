@@ -26,6 +26,9 @@ Options with_defaults(Options o) {
   const int64_t stride = int64_t{1} << o.depth;
   check(o.model != "unet" || o.size % stride == 0, "run: a U-Net of depth {} halves the image {} times: --size {} must be a multiple of {}; use {}",
         o.depth, o.depth, o.size, stride, (o.size + stride - 1) / stride * stride);
+  check(o.recompute == 0 || (o.model == "unet" && o.recompute <= o.depth),
+        "run: --recompute-levels {} is for the levels of a U-Net, of which --model {} --depth {} has {}; use 0 for none",
+        o.recompute, o.model, o.depth, o.model == "unet" ? o.depth : 0);
   if (o.width == 0) o.width = o.model == "resnet18" || o.model == "bcnn" ? 32 : 16;
   if (o.dropout < 0) o.dropout = seg ? 0.1 : 0.2;
   if (o.batch == 0) o.batch = seg ? 8 : 16;
@@ -73,15 +76,17 @@ void fit_batch(Options& o, const data::Dataset& dataset) {
   const ModelOptions model = model_options(o, dataset);
   const MachineMemory memory = memory_of(compute_device());
   const bool automatic = o.batch == automatic_batch;
-  if (automatic) o.batch = std::max<int64_t>(1, largest_batch(model, o.size, memory.total / 2, most));
+  if (automatic) o.batch = std::max<int64_t>(1, largest_batch(model, o.size, memory.total / 2, most, {}, o.recompute));
   check(o.batch >= 1, "train: --batch must be at least 1, or auto, got {}", o.batch);
   const int64_t ranks = collective().size, share = share_of_batch(o.batch);
-  const size_t needed = plan_training(model, o.size, share).total();
+  const size_t needed = plan_training(model, o.size, share, {}, o.recompute).total();
   if (memory.available == 0 || needed <= memory.available) return;
-  const int64_t fits = ranks * largest_batch(model, o.size, memory.available, share);
+  const int64_t fits = ranks * largest_batch(model, o.size, memory.available, share, {}, o.recompute);
   check(false, "train: a batch of {} at {} pixels needs {} MiB and {} MiB are free; {}", o.batch, o.size, needed >> 20,
         memory.available >> 20,
-        fits > 0 ? text("--batch {} would fit", fits) : std::string("not even one image fits: use a smaller --size or --width"));
+        fits > 0 ? text("--batch {} would fit", fits)
+                 : text("not even one image fits: use a smaller --size or --width{}",
+                        o.model == "unet" && o.recompute < o.depth ? text(", or --recompute-levels {}", o.depth) : ""));
 }
 
 al::ExperimentConfig experiment_config(const Options& o) {
@@ -101,6 +106,7 @@ al::ExperimentConfig experiment_config(const Options& o) {
   c.steps = o.steps;
   c.full_steps = o.full_steps;
   c.batch = o.batch;
+  c.recompute = o.recompute;
   c.lr = o.lr;
   c.weight_decay = o.weight_decay;
   c.augment = !o.no_augment;

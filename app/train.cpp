@@ -47,6 +47,7 @@ int train(const Options& options) {
   al::TrainOptions t{.steps = o.steps, .batch = o.batch, .lr = o.lr, .weight_decay = o.weight_decay};
   t.key = mix_key(o.seed, hash_name("full"));
   t.checkpoint = checkpoint;
+  t.recompute = o.recompute;
   t.identity = config.json() + o.weights;
   al::TrainHooks hooks;
   const auto epoch_length = static_cast<int64_t>(train_cases.size());

@@ -18,6 +18,7 @@ struct Pass {
   Mode mode = eval;
   Tensor streams = {};  // i64 [N,2]: the random stream of each row of the batch; not needed in eval
   const ParamSet* trained = nullptr;  // train: the parameters that are trained; null: all
+  int64_t recompute = 0;  // train: so many of a U-Net's outermost levels backward computes again (models/unet.h)
   bool drops() const { return mode != eval; }
   // Whether the batch norm with this weight goes by batch statistics: in train, unless its weight is frozen.
   bool batch_statistics(const Tensor& weight) const;

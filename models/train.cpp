@@ -53,10 +53,10 @@ Tensors moved(Tensors all, Device device) {
 
 // Everything of a step but what is made on the host; it can be captured.
 Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const Tensor& x, const Targets& targets,
-                               const Tensor& streams, const Tensor& hyper, const TaskLoss& o) {
+                               const Tensor& streams, const Tensor& hyper, const TaskLoss& o, int64_t recompute) {
   Tape tape;
-  const Tensor loss =
-      task_loss(model, model.forward(x, {Pass::train, streams, &optimizer.params()}), targets, streams, o);
+  const Pass pass{Pass::train, streams, &optimizer.params(), recompute};
+  const Tensor loss = task_loss(model, model.forward(x, pass), targets, streams, o);
   const Tensor of_ranks = rank_mean(loss);
   require_finite(of_ranks,
                  "training: the loss is {}; lower the learning rate or check the images for non-finite values");
@@ -110,16 +110,17 @@ ParamSet last_layers(const Model& model, const Params& params, int64_t depth) {
 }
 
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
-                  const Tensor& streams, const TaskLoss& o) {
+                  const Tensor& streams, const TaskLoss& o, int64_t recompute) {
   const Targets t = make_targets(model, labels, x.dtype(), o);
   const Tensors in = moved({x, t.labels, t.one_hot, t.weights, streams, o.class_weights}, device_of(optimizer));
   const TaskLoss loss{o.dice, o.samples, in[5]};
-  return forward_backward_update(model, optimizer, in[0], {in[1], in[2], in[3]}, in[4], optimizer.advance(), loss)
+  return forward_backward_update(model, optimizer, in[0], {in[1], in[2], in[3]}, in[4], optimizer.advance(), loss,
+                                 recompute)
       .item();
 }
 
-TrainingStep::TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss)
-    : model_(model), optimizer_(optimizer), loss_(loss), loss_there_(loss) {
+TrainingStep::TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss, int64_t recompute)
+    : model_(model), optimizer_(optimizer), loss_(loss), loss_there_(loss), recompute_(recompute) {
   loss_there_.class_weights = moved({loss.class_weights}, device_of(optimizer))[0];
 }
 
@@ -139,7 +140,7 @@ double TrainingStep::operator()(const TrainingInput& in, const Tensor& streams) 
   program_ = Program::capture(
       [&](Inputs in) {
         return Tensors{
-            forward_backward_update(model_, optimizer_, in[0], {in[1], in[2], in[3]}, in[4], in[5], loss_there_)};
+            forward_backward_update(model_, optimizer_, in[0], {in[1], in[2], in[3]}, in[4], in[5], loss_there_, recompute_)};
       },
       moved(inputs, device_of(optimizer_)));
   return program_->results()[0].item();
@@ -152,7 +153,8 @@ int64_t share_of_batch(int64_t batch) {
   return batch / ranks;
 }
 
-TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t batch, const TaskLoss& o) {
+TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t batch, const TaskLoss& o,
+                             int64_t recompute) {
   const DryRun dry;
   Params params;
   const Model model = make_model(options, params);
@@ -167,7 +169,8 @@ TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t 
   const Tensors inputs = {x, t.labels, t.one_hot, t.weights, Tensor::empty({batch, 2}, DType::i64), optimizer.advance()};
   const Program p = Program::capture(
       [&](Inputs in) {
-        return Tensors{forward_backward_update(model, optimizer, in[0], {in[1], in[2], in[3]}, in[4], in[5], o)};
+        return Tensors{
+            forward_backward_update(model, optimizer, in[0], {in[1], in[2], in[3]}, in[4], in[5], o, recompute)};
       },
       inputs);
   TrainingMemory m;
@@ -180,9 +183,10 @@ TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t 
   return m;
 }
 
-int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o) {
+int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o,
+                      int64_t recompute) {
   int64_t best = 0;
-  for (int64_t n = 1; n <= most && plan_training(model, size, n, o).total() <= bytes; n *= 2) best = n;
+  for (int64_t n = 1; n <= most && plan_training(model, size, n, o, recompute).total() <= bytes; n *= 2) best = n;
   return best;
 }
 

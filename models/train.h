@@ -45,7 +45,7 @@ ParamSet last_layers(const Model& model, const Params& params, int64_t depth);
 // an Error and leaves the parameters untouched. The step is done where the parameters lie; what comes in is moved there.
 // Ranks (tensor/collective.h) give equal shares of one batch: loss and gradients are the means of theirs.
 double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, const Tensor& labels,
-                  const Tensor& streams, const TaskLoss& o = {});
+                  const Tensor& streams, const TaskLoss& o = {}, int64_t recompute = 0);
 
 // What one step learns from, on its way to where the step is done.
 struct TrainingInput {
@@ -56,7 +56,8 @@ struct TrainingInput {
 // the same bits. Lives no longer than the model and the optimizer.
 class TrainingStep {
  public:
-  TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss = {});
+  // `recompute`: as in Pass. It changes memory and time, and no bit of what is learnt.
+  TrainingStep(const Model& model, Optimizer& optimizer, const TaskLoss& loss = {}, int64_t recompute = 0);
   TrainingInput prepare(const Tensor& x, const Tensor& labels) const;  // the part that any thread may do ahead
   double operator()(const TrainingInput& input, const Tensor& streams);
   double operator()(const Tensor& x, const Tensor& labels, const Tensor& streams) {
@@ -68,6 +69,7 @@ class TrainingStep {
   Model model_;
   Optimizer& optimizer_;
   TaskLoss loss_, loss_there_;  // on the host, and where the step is done
+  int64_t recompute_;
   Shape shape_;  // of x in the captured step
   std::optional<Program> program_;
 };
@@ -83,8 +85,10 @@ struct TrainingMemory {
   size_t inputs = 0;   // a batch, in the loader's hands and in the Program's
   size_t total() const { return weights + arena + scratch + inputs; }
 };
-TrainingMemory plan_training(const ModelOptions& model, int64_t size, int64_t batch, const TaskLoss& o = {});
+TrainingMemory plan_training(const ModelOptions& model, int64_t size, int64_t batch, const TaskLoss& o = {},
+                             int64_t recompute = 0);
 // The largest batch 1, 2, 4, ... up to `most` whose training fits in so many bytes; 0: not even one image does.
-int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o = {});
+int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o = {},
+                      int64_t recompute = 0);
 
 }  // namespace querent

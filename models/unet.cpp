@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "layers/resample.h"
+#include "tensor/tape.h"
 
 namespace querent {
 namespace {
@@ -13,6 +14,13 @@ const ConvOptions conv3x3{.kernel = 3, .padding = 1, .bias = false};
 const ConvOptions doubling{.kernel = 2, .stride = 2};
 
 std::string numbered(const char* stem, int64_t i) { return stem + std::to_string(i); }
+
+// What a level computes, 0 the outermost: kept for backward, or computed again.
+Tensor at_level(int64_t level, const Pass& pass, const std::function<Tensor()>& f) {
+  return level < pass.recompute ? recomputed(f) : f();
+}
+// f ends with a convolution, whose result is kept; what leads to it costs little to compute again, whatever the level.
+Tensor cheap(const Pass& pass, const std::function<Tensor()>& f) { return at_level(0, pass, f); }
 
 UNetOptions checked(const UNetOptions& o) {
   check(o.width > 0 && o.classes > 0 && o.in_channels > 0 && o.depth >= 1 && o.depth <= 7,
@@ -46,15 +54,16 @@ DoubleConv::DoubleConv(const Scope& s, int64_t cin, int64_t cout)
       norm2(s.sub("double_conv.4"), cout) {}
 
 Tensor DoubleConv::rest(const Tensor& y, const Pass& pass) const {
-  return relu(norm2(conv2(relu(norm1(y, pass))), pass));
+  const Tensor z = cheap(pass, [&] { return conv2(relu(norm1(y, pass))); });
+  return relu(norm2(z, pass));
 }
 
 Up::Up(const Scope& s, int64_t cin, int64_t cout)
     : up(s.sub("up"), cin, cin / 2, doubling), conv(s.sub("conv"), cin, cout) {}
 
 Tensor Up::operator()(const Tensor& x, const Tensor& skip, const Pass& pass) const {
+  if (pass.mode == Pass::train) return conv.rest(cheap(pass, [&] { return conv.conv1(concat({skip, up(x)})); }), pass);
   const Tensor doubled = up(x);
-  if (pass.mode == Pass::train) return conv(concat({skip, doubled}), pass);
   const Tensor w = weight_for(x, conv.conv1.weight);
   const int64_t first = skip.dim(3), second = w.dim(3) - first;
   const Tensor of_skip = crop(w, {.start = {0, 0, 0, 0}, .size = {w.dim(0), 3, 3, first}}),
@@ -78,8 +87,9 @@ Tensors UNet::trunk(const Tensor& x, const Pass& pass) const {
   check(x.dim(1) % stride() == 0 && x.dim(2) % stride() == 0 && x.numel() > 0,
         "unet: height and width must be multiples of {} for depth {}, got {}; resize or pad the images", stride(),
         options.depth, x);
-  Tensors skips = {inc(x, pass)};
-  for (size_t k = 0; k + 1 < down.size(); ++k) skips.push_back(down[k](halve(skips.back()), pass));
+  Tensors skips = {at_level(0, pass, [&] { return inc(x, pass); })};
+  for (size_t k = 0; k + 1 < down.size(); ++k)
+    skips.push_back(at_level(static_cast<int64_t>(k) + 1, pass, [&] { return down[k](halve(skips.back()), pass); }));
   return skips;
 }
 
@@ -93,8 +103,12 @@ Output UNet::head(Tensors skips, const Pass& pass) const {
   skips.back() = drop[0](skips.back(), pass);
   Tensor y = drop[1](down.back()(halve(skips.back()), pass), pass);
   for (size_t k = 0; k < up.size(); ++k) {
-    y = up[k](y, skips[skips.size() - 1 - k], pass);
-    if (k < 2) y = drop[2 + k](y, pass);
+    const size_t level = up.size() - 1 - k;
+    const auto join = [&] {
+      const Tensor joined = up[k](y, skips[level], pass);
+      return k < 2 ? drop[2 + k](joined, pass) : joined;
+    };
+    y = level == 0 ? join() : at_level(static_cast<int64_t>(level), pass, join);  // backward begins with 0 at once
   }
   return {outc(y), log_var ? (*log_var)(y) : Tensor{}};
 }

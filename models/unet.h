@@ -45,6 +45,9 @@ struct Up {
   Tensor operator()(const Tensor& x, const Tensor& skip, const Pass& pass) const;
 };
 
+// With Pass::recompute = N > 0 a training step keeps of the N outermost levels what comes in and goes out, and elsewhere
+// the results of convolutions; backward computes the rest again, with the same bits. The outermost level of the expanding
+// path counts as elsewhere: backward begins with it as soon as it is computed.
 struct UNet {
   UNetOptions options;
   DoubleConv inc;

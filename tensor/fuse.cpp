@@ -10,7 +10,8 @@
 namespace querent {
 
 extern const Op cast_op, reshape_op, assign_op, conv2d_op, conv2d_epilogue_op, winograd_filters_op, batch_norm_train_op,
-    batch_norm_eval_op, batch_norm_relu_op, batch_norm_grad_op, relu_op, relu_grad_op;
+    batch_norm_eval_op, batch_norm_relu_op, batch_norm_grad_op, relu_op, relu_grad_op, add_op, add_relu_op,
+    add_relu_grad_op, dropout_op;
 
 namespace {
 
@@ -29,6 +30,22 @@ bool used_after(const Capture& c, size_t record, uint64_t storage) {
   const auto is_it = [&](const Value& v) { return v.storage == storage; };
   return std::any_of(c.results.begin(), c.results.end(), is_it) ||
          std::any_of(c.guards.begin(), c.guards.end(), [&](const Capture::Guard& g) { return is_it(g.value); });
+}
+
+// The record that makes it; 0 for what comes from outside.
+size_t maker_of(const Capture& c, uint64_t storage) {
+  for (size_t i = c.records.size(); i-- > 0;)
+    for (const Value& v : c.records[i].out)
+      if (v.storage == storage) return i;
+  return 0;
+}
+
+// Is all that lies in this place gone after the record?
+bool is_last_use(const Capture& c, size_t record, uint64_t root) {
+  bool last = !c.mutated.contains(root);
+  for (const auto& [storage, bytes] : c.made)
+    last = last && (c.resolve(storage, 0).storage != root || !used_after(c, record, storage));
+  return last;
 }
 
 // Which records read what a record made.
@@ -56,6 +73,10 @@ class Readers {
   std::map<uint64_t, std::vector<size_t>> by_;
 };
 
+// a + b of two values of one shape.
+bool is_plain_sum(const CapturedRecord& r) {
+  return r.op == &add_op && r.in[0].tensor.shape() == r.in[1].tensor.shape();
+}
 // y = relu(batch_norm_train(x)): one pass, and the value between the two is never written.
 size_t norm_relu(Capture& c) {
   size_t dropped = 0;
@@ -65,6 +86,62 @@ size_t norm_relu(Capture& c) {
     CapturedRecord* const relu = readers.only(r, r.out[0], c);
     if (!relu || relu->op != &relu_op) continue;
     r.op = &batch_norm_relu_op;
+    r.in.emplace_back();  // residual
+    r.out[0] = relu->out[0];
+    relu->dropped = true;
+    ++dropped;
+  }
+  return dropped;
+}
+
+// y = relu(batch_norm_train(x) + z), the end of a residual block, where z is there before: one pass, and neither the
+// norm nor the sum is written.
+size_t norm_add_relu(Capture& c) {
+  size_t dropped = 0;
+  const Readers readers(c);
+  for (size_t i = 0; i < c.records.size(); ++i) {
+    CapturedRecord& r = c.records[i];
+    if (r.op != &batch_norm_train_op) continue;
+    CapturedRecord* const add = readers.only(r, r.out[0], c);
+    if (!add || !is_plain_sum(*add)) continue;
+    CapturedRecord* const relu = readers.only(*add, add->out[0], c);
+    const Value z = add->in[add->in[0].storage == r.out[0].storage ? 1 : 0];
+    if (!relu || relu->op != &relu_op || c.mutated.contains(z.storage) || maker_of(c, z.storage) > i) continue;
+    r.op = &batch_norm_relu_op;
+    r.in.push_back(z);
+    r.out[0] = relu->out[0];
+    add->dropped = relu->dropped = true;
+    dropped += 2;
+  }
+  return dropped;
+}
+
+// relu(a + b) in one pass.
+size_t add_relu(Capture& c) {
+  size_t dropped = 0;
+  const Readers readers(c);
+  for (CapturedRecord& r : c.records) {
+    if (r.dropped || !is_plain_sum(r)) continue;
+    CapturedRecord* const relu = readers.only(r, r.out[0], c);
+    if (!relu || relu->op != &relu_op) continue;
+    r.op = &add_relu_op;
+    r.out[0] = relu->out[0];
+    relu->dropped = true;
+    ++dropped;
+  }
+  return dropped;
+}
+
+// relu_grad(y, dy1 + dy2) in one pass.
+size_t add_relu_gradient(Capture& c) {
+  size_t dropped = 0;
+  const Readers readers(c);
+  for (CapturedRecord& r : c.records) {
+    if (r.dropped || !is_plain_sum(r)) continue;
+    CapturedRecord* const relu = readers.only(r, r.out[0], c);
+    if (!relu || relu->op != &relu_grad_op || relu->in[1].storage != r.out[0].storage) continue;
+    r.op = &add_relu_grad_op;
+    r.in.insert(r.in.begin(), relu->in[0]);
     r.out[0] = relu->out[0];
     relu->dropped = true;
     ++dropped;
@@ -229,16 +306,9 @@ size_t gradient_in_place(Capture& c) {
     const Value &into = r.in[0], &x = r.in[1];
     const Capture::Place root = c.resolve(x.storage, x.offset);
     if (root.outside || root.offset != 0 || c.made.at(root.storage) != x.tensor.bytes()) continue;
-    // Everything that lies in the root's place must be gone after this record.
-    bool free = !c.mutated.contains(root.storage);
-    for (const auto& [storage, bytes] : c.made)
-      free = free && (c.resolve(storage, 0).storage != root.storage || !used_after(c, i, storage));
+    bool free = is_last_use(c, i, root.storage);
     // From where x is made to here, nobody may touch this part of `into`.
-    size_t first = i;
-    while (first > 0 && std::none_of(c.records[first].out.begin(), c.records[first].out.end(),
-                                     [&](const Value& v) { return v.storage == root.storage; }))
-      --first;
-    for (size_t k = first; k < i; ++k) {
+    for (size_t k = maker_of(c, root.storage); k < i; ++k) {
       each_value(c.records[k], [&](const Value& v) {
         free &= v.storage != into.storage || v.end() <= into.begin() || v.begin() >= into.end();
       });
@@ -251,16 +321,49 @@ size_t gradient_in_place(Capture& c) {
   return dropped;
 }
 
+// A value that is computed element by element lies where one of its inputs lay that nobody reads afterwards: the sum of
+// two gradients in the place of the first, the gradient of a norm in the place of dy.
+size_t result_in_place(Capture& c) {
+  struct Elementwise {
+    const Op* op;
+    std::vector<size_t> inputs;  // in whose place the result may lie
+  };
+  static const std::vector<Elementwise> ops = {
+      {&add_op, {0, 1}},  {&add_relu_op, {0, 1}},     {&add_relu_grad_op, {1, 2}}, {&relu_op, {0}},
+      {&dropout_op, {0}}, {&batch_norm_relu_op, {3}}, {&batch_norm_grad_op, {2}},  {&relu_grad_op, {1}}};
+  for (size_t i = 0; i < c.records.size(); ++i) {
+    const CapturedRecord& r = c.records[i];
+    const auto known = std::find_if(ops.begin(), ops.end(), [&](const Elementwise& e) { return e.op == r.op; });
+    if (r.dropped || known == ops.end() || r.out[0].tensor.device() != Device::cpu()) continue;
+    if (c.placed.contains(r.out[0].storage)) continue;
+    for (const size_t k : known->inputs) {
+      const Value& x = r.in[k];
+      if (!x.tensor || !c.is_made(x) || x.tensor.bytes() != r.out[0].tensor.bytes()) continue;
+      const Capture::Place root = c.resolve(x.storage, x.offset);
+      if (root.outside || root.offset != 0 || c.made.at(root.storage) != x.tensor.bytes()) continue;
+      const bool kept = i >= c.steady && maker_of(c, root.storage) < c.steady;  // for the next replay
+      if (kept || !is_last_use(c, i, root.storage)) continue;
+      c.placed[r.out[0].storage] = {root.storage, 0, {}};
+      break;
+    }
+  }
+  return 0;
+}
+
 constexpr Rule rules[] = {
     {"norm-relu", "a batch norm in training writes what the ReLU behind it would", norm_relu},
     {"norm-relu-gradient", "the gradient of that norm reads the ReLU's result instead of a masked dy",
      norm_relu_gradient},
+    {"norm-add-relu", "such a norm also adds the other branch of a residual block", norm_add_relu},
+    {"add-relu", "a sum writes what the ReLU behind it would", add_relu},
+    {"add-relu-gradient", "the gradient of a ReLU adds the two that it is the sum of", add_relu_gradient},
     {"convolution-epilogue", "norm in evaluation and ReLU are applied before a convolution stores",
      convolution_epilogue},
     {"filters-once", "filters that stay for several replays are transformed once", filters_once},
     {"cast-together", "weights that lie side by side are cast to bf16 at once", cast_together},
     {"reshape-in-place", "the result of reshape lies where its input lies", reshape_in_place},
     {"gradient-in-place", "a gradient is computed at its place in the flat buffer of all gradients", gradient_in_place},
+    {"result-in-place", "an elementwise result lies where an input lay that nobody reads afterwards", result_in_place},
 };
 
 }  // namespace

@@ -61,6 +61,7 @@ CPU_KERNEL(dropout)
 CPU_KERNEL(batch_norm_train) CPU_KERNEL(batch_norm_eval) CPU_KERNEL(batch_norm_grad)
 CPU_KERNEL(relu) CPU_KERNEL(relu_grad) CPU_KERNEL(leaky_relu) CPU_KERNEL(leaky_relu_grad) CPU_KERNEL(sigmoid) CPU_KERNEL(sigmoid_grad) CPU_KERNEL(tanh_grad)
 CPU_KERNEL(sampled_cross_entropy) CPU_KERNEL(sampled_cross_entropy_grad)
+CPU_KERNEL(add_relu) CPU_KERNEL(add_relu_grad)
 CPU_KERNEL(batch_norm_relu) CPU_KERNEL(conv2d_epilogue) CPU_KERNEL(winograd_filters)
 CPU_KERNEL(sgd_update) CPU_KERNEL(adam_update) CPU_KERNEL(accumulate)
 // clang-format on

@@ -24,6 +24,7 @@ extern const Op relu_grad_op, leaky_relu_grad_op, sigmoid_grad_op, tanh_grad_op,
     softplus_grad_op, square_grad_op, sqrt_grad_op;
 extern const Op softmax_op, log_softmax_op, softmax_grad_op, log_softmax_grad_op;
 extern const Op batch_norm_relu_op;
+extern const Op add_relu_op, add_relu_grad_op;
 extern const Op batch_norm_train_op, batch_norm_grad_op, batch_norm_eval_op, batch_norm_eval_grad_op;
 extern const Op update_running_stats_op;
 extern const Op instance_norm_op, instance_norm_grad_op;
@@ -57,6 +58,7 @@ static const Op* const all_ops[] = {
     &square_grad_op, &sqrt_grad_op,
     &softmax_op, &log_softmax_op, &softmax_grad_op, &log_softmax_grad_op,
     &batch_norm_relu_op,
+    &add_relu_op, &add_relu_grad_op,
     &batch_norm_train_op, &batch_norm_grad_op, &batch_norm_eval_op, &batch_norm_eval_grad_op,
     &update_running_stats_op,
     &instance_norm_op, &instance_norm_grad_op,

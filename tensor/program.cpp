@@ -203,10 +203,12 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
   p.steady_inputs_ = steady;
   if (steady) steady_first(c, Inputs(p.inputs_).subspan(*steady));
   for (const Rule& rule : program_rules()) rule.apply(c);
-  const std::vector<Lifetime> values = lifetimes(c);
-  for (const Lifetime& v : values) p.value_bytes_ += v.bytes;
+  for (const CapturedRecord& r : c.records) {
+    if (r.dropped) continue;
+    for (const Value& v : r.out) p.value_bytes_ += c.resolve(v.storage, 0).outside ? 0 : c.made.at(v.storage);
+  }
   p.constant_bytes_ = querent::constant_bytes(c);
-  const Layout layout = best_layout(values);
+  const Layout layout = best_layout(lifetimes(c));
   const Device device = device_of(c);
   p.arena_ = DryRun::active() ? Storage::promise(layout.total, device) : Storage::allocate_apart(layout.total, device);
   const auto bind = [&](const Value& v) {

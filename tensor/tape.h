@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <unordered_set>
+#include <vector>
 
 #include "tensor/run.h"
 
@@ -46,10 +47,24 @@ class Tape {
   Tensors backward(const Tensor& y, const Tensor& dy, Inputs wanted, const Complete& complete = {});
 
  private:
+  friend Tensor recomputed(const std::function<Tensor()>& f);
+  struct Region {  // records first .. end-1
+    size_t first, end;
+    std::unordered_set<uint64_t> made;  // inside
+  };
+  void recompute(const Region& region);
   std::vector<Record> records_;
+  std::vector<Region> regions_;  // in order
+  bool inside_ = false;          // the last of them
   std::unordered_set<uint64_t> tracked_;
   Tape* before_;
 };
+
+// y = f(), of which the tape keeps y and what came into f. Before backward reads the rest, it is computed again from
+// the records of f (gradient checkpointing: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost"). The
+// bits are the same: random streams are inputs, and ops that change something in place have no results that could be
+// asked for again. Without a tape, or inside of another, it is f() and no more.
+Tensor recomputed(const std::function<Tensor()>& f);
 
 // While one lives, nothing is recorded on a tape of this thread.
 class NoTape {

@@ -121,6 +121,9 @@ TEST_CASE("a run with a cold start and an ensemble; a plain configuration is wri
   ExperimentConfig c = tiny("cls", {"vote_entropy", "coreset"});
   CHECK(c.json().find("ensemble") == std::string::npos);
   CHECK(c.json().find("cold_start") == std::string::npos);
+  ExperimentConfig saving = c;
+  saving.recompute = 2;  // changes memory and time, and no result
+  CHECK(saving.json() == c.json());
   c.cold_start = "typiclust";
   c.ensemble = 3;
   CHECK(c.json().find("\"ensemble\": 3") != std::string::npos);

@@ -147,6 +147,14 @@ TEST_SUITE("cli_test") {
     CHECK(results.at("stall_share") < 1);
   }
 
+  TEST_CASE("levels that are computed again change no bit of what is trained") {
+    const Sandbox s("recompute");
+    const std::string weights = "weights/best.safetensors";
+    REQUIRE(s.run("train " + tiny("seg") + "--steps 2 --out a") == 0);
+    REQUIRE(s.run("train " + tiny("seg") + "--steps 2 --recompute-levels 2 --out b") == 0);
+    CHECK(contents(s.root / "a" / weights) == contents(s.root / "b" / weights));
+  }
+
   TEST_CASE("--device: the CPU by default; a GPU that is not there is one line that names what is missing") {
     const Sandbox s("device");
     CHECK(s.run("explain metrics --device auto --tf32 --tune") == 0);
@@ -247,6 +255,8 @@ TEST_SUITE("cli_test") {
         {"run --data ph/labels.csv --task cls --merge x", "merge: 'x' is not of the form"},
         {"run --data ph/labels.csv --exclude normal,abnormal --task cls", "no case is left"},
         {"run --data ph/labels.csv --size 50", "must be a multiple of 16;"},
+        {"train --data ph/labels.csv --size 32 --depth 2 --recompute-levels 3", "--model unet --depth 2 has 2"},
+        {"run --data ph/labels.csv --task cls --recompute-levels 1", "--model resnet18"},
         {"run --data ph/labels.csv --start 1000 --budget 2000", "only 17 training images"},
         {"run --data ph/labels.csv --start 8 --budget 4", "more than --budget 4"},
         {"run --data ph/labels.csv --strategy bold", "did you mean 'bald'"},

@@ -242,6 +242,71 @@ TEST_CASE("rules norm-relu and norm-relu-gradient: the same bits forward and bac
   }
 }
 
+TEST_CASE("rules norm-add-relu, add-relu and add-relu-gradient: the end of a residual block in one pass") {
+  Tensor gamma = noise({19}, 3), beta = noise({19}, 4);
+  gamma.as_parameter("gamma"), beta.as_parameter("beta");
+  // Two blocks, the first with a norm on its other branch too, and gradients from two readers.
+  const auto step = [&](Inputs in) {
+    Tape tape;
+    tape.watch(in[0]);
+    const Tensor a = relu(add(batch_norm_train(in[0], gamma, beta).y, batch_norm_train(square(in[0]), gamma, beta).y));
+    const Tensor b = relu(add(batch_norm_train(sigmoid(a), gamma, beta).y, a)), c = relu(add(square(b), b));
+    Tensors out = tape.backward(c, in[1], Tensors{in[0], gamma, beta});
+    for (const Tensor& t : {a, b, c}) out.push_back(t);
+    return out;
+  };
+  Tensor x = noise({3, 7, 5, 19}, 1);
+  const Tensor dy = noise(x.shape(), 2);
+  x.data<float>()[23] = std::nanf("");
+  for (const bool with_nan : {true, false}) {
+    if (!with_nan) x = noise({3, 7, 5, 19}, 1);
+    const Tensors eager = step(Tensors{x, dy});
+    const Program p = Program::capture(step, {x, dy});
+    CHECK(count(p.listing(), "batch_norm_relu(") == 2);
+    CHECK(count(p.listing(), "batch_norm_train(") == 1);
+    CHECK(count(p.listing(), "add_relu(") == 1);
+    CHECK(count(p.listing(), "add_relu_grad(") == 2);
+    CHECK(count(p.listing(), " relu(") == 0);
+    for (size_t i = 0; i < eager.size(); ++i) CHECK(same_bits(p.results()[i], eager[i]));
+  }
+  // A sum that repeats one side, and one that somebody else reads as well, are left alone.
+  const Tensor row = noise({19}, 5);
+  for (const std::function<Tensor(const Tensor&)>& left :
+       {std::function<Tensor(const Tensor&)>([&](const Tensor& t) { return relu(add(t, row)); }),
+        std::function<Tensor(const Tensor&)>([&](const Tensor& t) {
+          const Tensor y = add(t, t);
+          return mul(relu(y), y);
+        })}) {
+    const Program p = Program::capture([&](Inputs in) { return Tensors{left(in[0])}; }, {x});
+    CHECK(p.size() == p.captured());
+    CHECK(same_bits(p.results()[0], left(x)));
+  }
+}
+
+TEST_CASE("rule result-in-place: where nobody reads an input afterwards, and nowhere else") {
+  const Tensor x = noise({1000}, 1), z = noise({1000}, 2);
+  const size_t one = 4032;  // 4000 bytes in whole cache lines
+  const auto arena = [&](const std::function<Tensors(Inputs)>& step) {
+    Program p = Program::capture(step, {x, z});
+    const Tensors eager = step(Tensors{z, x}), results = p({z, x});
+    for (size_t i = 0; i < eager.size(); ++i) CHECK(same_bits(results[i], eager[i]));
+    return p.arena_bytes();
+  };
+  CHECK(arena([](Inputs in) { return Tensors{relu(add(square(in[0]), square(in[1])))}; }) == 2 * one);
+  CHECK(arena([](Inputs in) {  // the first sum is read again
+          const Tensor s = add(square(in[0]), in[1]);
+          return Tensors{add(add(s, in[1]), s)};
+        }) == 2 * one);
+  CHECK(arena([](Inputs in) {  // and here it is a result
+          const Tensor s = square(in[0]);
+          return Tensors{add(s, in[1]), s};
+        }) == 2 * one);
+  CHECK(arena([](Inputs in) { return Tensors{add(in[0], in[1])}; }) == one);  // inputs are left as they are
+  // What was computed once for several replays stays.
+  Program p = Program::capture([](Inputs in) { return Tensors{add(square(in[0]), in[1])}; }, {x, z}, 1);
+  for (int i = 0; i < 3; ++i) CHECK(same_bits(p.again({z})[0], add(square(x), z)));
+}
+
 TEST_CASE("the noise of the logits is the same in each pass: without dropout nothing is epistemic") {
   Params params(Device::cpu(), 3);
   const Model sure = make_model({.name = "resnet18", .classes = 2, .width = 4, .log_var = true}, params);
@@ -252,20 +317,21 @@ TEST_CASE("the noise of the logits is the same in each pass: without dropout not
 }
 
 TEST_CASE("the plan of a training is what it needs, within 3 %") {
-  for (const auto& [options, size, batch] :
-       {std::tuple<ModelOptions, int64_t, int64_t>{
-            {.name = "unet", .classes = 1, .width = 16, .depth = 4, .dropout = 0.1, .log_var = true}, 96, 4},
-        {{.name = "unet", .classes = 1, .width = 8, .depth = 3}, 64, 1},
-        {{.name = "resnet18", .classes = 3, .width = 16, .dropout = 0.2}, 64, 8}}) {
+  for (const auto& [options, size, batch, recompute] :
+       {std::tuple<ModelOptions, int64_t, int64_t, int64_t>{
+            {.name = "unet", .classes = 1, .width = 16, .depth = 4, .dropout = 0.1, .log_var = true}, 96, 4, 0},
+        {{.name = "unet", .classes = 1, .width = 16, .depth = 4, .dropout = 0.1, .log_var = true}, 96, 4, 3},
+        {{.name = "unet", .classes = 1, .width = 8, .depth = 3}, 64, 1, 0},
+        {{.name = "resnet18", .classes = 3, .width = 16, .dropout = 0.2}, 64, 8, 0}}) {
     CAPTURE(options.json());
     set_threads(1);  // a plan counts what each thread takes
-    const TrainingMemory plan = plan_training(options, size, batch);
+    const TrainingMemory plan = plan_training(options, size, batch, {}, recompute);
     release_free_memory();
     const size_t before = memory_stats().live;
     Params params(Device::cpu(), 5);
     const Model model = make_model(options, params);
     Optimizer optimizer(params.all(), {.kind = OptimOptions::adamw});
-    TrainingStep step(model, optimizer);
+    TrainingStep step(model, optimizer, {}, recompute);
     const Tensor x = noise({batch, size, size, 1}, 1),
                  y = Tensor::zeros(model.segments ? Shape{batch, size, size} : Shape{batch}, DType::i64);
     std::vector<int64_t> ids(static_cast<size_t>(batch));
@@ -288,6 +354,7 @@ TEST_CASE("the largest batch fits, and twice as many do not") {
   CHECK(plan_training(o, 64, n).total() <= bytes);
   CHECK(plan_training(o, 64, 2 * n).total() > bytes);
   CHECK(largest_batch(o, 64, bytes, 2) == 2);
+  CHECK(largest_batch(o, 64, bytes, 1024, {}, 3) > n);
   CHECK(largest_batch(o, 64, 1000, 1024) == 0);
 }
 TEST_SUITE_END();

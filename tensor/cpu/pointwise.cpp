@@ -19,23 +19,30 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr int64_t block = 16384;
 
-// y[i] = f(a[i], b[i]); the last elements go through a padded buffer, so f sees whole vectors only.
+// y[i] = f(a[i], b[i], c[i]); the last elements go through padded buffers, so f sees whole vectors only. y may be one
+// of the inputs.
 template <class F>
-void map2(const float* a, const float* b, float* y, int64_t n, F f) {
+void map3(const float* a, const float* b, const float* c, float* y, int64_t n, F f) {
 #pragma omp parallel for schedule(static) if (n > block)
   for (int64_t first = 0; first < n; first += block) {
     const D d;
     const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), end = std::min(first + block, n);
     int64_t i = first;
-    for (; i + lanes <= end; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+    for (; i + lanes <= end; i += lanes)
+      hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, c + i)), d, y + i);
     if (i < end) {
-      HWY_ALIGN float ta[hn::MaxLanes(d)] = {}, tb[hn::MaxLanes(d)] = {};
+      HWY_ALIGN float ta[hn::MaxLanes(d)] = {}, tb[hn::MaxLanes(d)] = {}, tc[hn::MaxLanes(d)] = {};
       std::copy(a + i, a + end, ta);
       std::copy(b + i, b + end, tb);
-      hn::Store(f(d, hn::Load(d, ta), hn::Load(d, tb)), d, ta);
+      std::copy(c + i, c + end, tc);
+      hn::Store(f(d, hn::Load(d, ta), hn::Load(d, tb), hn::Load(d, tc)), d, ta);
       std::copy(ta, ta + (end - i), y + i);
     }
   }
+}
+template <class F>
+void map2(const float* a, const float* b, float* y, int64_t n, F f) {
+  map3(a, b, b, y, n, [&](D d, V u, V v, V) HWY_ATTR { return f(d, u, v); });
 }
 template <class F>
 void map1(const Call& c, F f) {
@@ -104,6 +111,16 @@ void Relu(const Call& c) {
 void ReluGrad(const Call& c) {  // y, dy
   map_pair(c, [](D d, V y, V dy) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(y, hn::Zero(d)), dy); });
 }
+void AddRelu(const Call& c) {
+  map_pair(c, [](D d, V a, V b) HWY_ATTR {
+    const V y = hn::Add(a, b);
+    return hn::IfThenElse(hn::Lt(y, hn::Zero(d)), hn::Zero(d), y);
+  });
+}
+void AddReluGrad(const Call& c) {  // y, dy1, dy2
+  map3(c.in[0].data<float>(), c.in[1].data<float>(), c.in[2].data<float>(), c.out[0].data<float>(), c.out[0].numel(),
+       [](D d, V y, V dy1, V dy2) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(y, hn::Zero(d)), hn::Add(dy1, dy2)); });
+}
 void LeakyRelu(const Call& c) {
   const float k = static_cast<float>(c.attrs.as<SlopeAttrs>().slope);
   map1(c, [=](D d, V x) HWY_ATTR { return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Mul(hn::Set(d, k), x), x); });
@@ -142,6 +159,8 @@ HWY_EXPORT(Mul);
 HWY_EXPORT(Scale);
 HWY_EXPORT(Relu);
 HWY_EXPORT(ReluGrad);
+HWY_EXPORT(AddRelu);
+HWY_EXPORT(AddReluGrad);
 HWY_EXPORT(LeakyRelu);
 HWY_EXPORT(LeakyReluGrad);
 HWY_EXPORT(Sigmoid);
@@ -154,6 +173,8 @@ void mul(const Call& c) { HWY_DYNAMIC_DISPATCH(Mul)(c, mul_op.kernel.ref); }
 void scale(const Call& c) { HWY_DYNAMIC_DISPATCH(Scale)(c); }
 void relu(const Call& c) { HWY_DYNAMIC_DISPATCH(Relu)(c); }
 void relu_grad(const Call& c) { HWY_DYNAMIC_DISPATCH(ReluGrad)(c); }
+void add_relu(const Call& c) { HWY_DYNAMIC_DISPATCH(AddRelu)(c); }
+void add_relu_grad(const Call& c) { HWY_DYNAMIC_DISPATCH(AddReluGrad)(c); }
 void leaky_relu(const Call& c) { HWY_DYNAMIC_DISPATCH(LeakyRelu)(c); }
 void leaky_relu_grad(const Call& c) { HWY_DYNAMIC_DISPATCH(LeakyReluGrad)(c); }
 void sigmoid(const Call& c) { HWY_DYNAMIC_DISPATCH(Sigmoid)(c); }

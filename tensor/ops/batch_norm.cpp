@@ -3,9 +3,9 @@
 //   batch_norm_train: y[*,c] = gamma[c] h[*,c] + beta[c],  h[*,c] = (x[*,c] - m[c]) / sqrt(v[c] + eps)
 //   batch_norm_eval:  the same with given m and v (running statistics): no gradient flows to them
 //   batch_norm_grad:  dbeta = sum dy, dgamma = sum dy h, dx = gamma / sqrt(v+eps) (dy - dbeta/M - h dgamma/M)
-//   batch_norm_relu:  relu of batch_norm_train; in its gradient dy counts only where y > 0. Programs put it in the place
-//                     of the two (fuse.cpp), with the same bits; no network runs it eagerly
-// x, y [*,C]   gamma, beta, m, v [C], f32 where x is bf16
+//   batch_norm_relu:  relu of batch_norm_train (+ residual); in its gradient dy counts only where y > 0. Programs put
+//                     it in the place of these (fuse.cpp), with the same bits; no network runs it eagerly
+// x, y, residual [*,C]   gamma, beta, m, v [C], f32 where x is bf16
 // Updating the running statistics is an op of its own (running_stats.cpp), so that a forward pass changes no state.
 #include <cmath>
 
@@ -17,7 +17,7 @@
 
 namespace querent {
 
-extern const Op batch_norm_grad_op, batch_norm_eval_grad_op;
+extern const Op batch_norm_grad_op, batch_norm_eval_grad_op, relu_grad_op;
 
 namespace {
 
@@ -67,18 +67,33 @@ Tensors grad_train(const GradCall& g) {
   return run(batch_norm_grad_op, {g.in[0], g.in[1], g.dy[0], g.out[1], g.out[2], {}}, g.attrs);
 }
 
-// ---- batch_norm_relu (x, gamma, beta) -> y, mean, var
+// ---- batch_norm_relu (x, gamma, beta, residual or none) -> y, mean, var
 
+std::vector<TensorSpec> infer_relu(Inputs in, const Attrs& attrs) {
+  if (in[3]) check_same_shape("batch_norm", "residual", in[3], "x", in[0]);
+  return infer_train(in, attrs);
+}
+Cost cost_relu(Inputs in, const Attrs& attrs) {
+  const Cost c = cost_train(in, attrs);
+  return in[3] ? Cost{c.flops + static_cast<double>(in[3].numel()), c.bytes + static_cast<double>(in[3].bytes())} : c;
+}
 void ref_relu(const Call& c) {
+  const Tensor residual = c.in[3] ? c.in[3].clone() : Tensor{};  // y may lie there
   ref_train(c);
   visit_float(c.out[0].dtype(), [&]<class T>() {
+    const T* z = residual ? residual.data<T>() : nullptr;
     T* y = c.out[0].data<T>();
-    for (int64_t i = 0; i < c.out[0].numel(); ++i) y[i] = y[i] < 0 ? T(0) : y[i];
+    for (int64_t i = 0; i < c.out[0].numel(); ++i) {
+      const T sum = z ? y[i] + z[i] : y[i];
+      y[i] = sum < 0 ? T(0) : sum;
+    }
   });
 }
 Tensors grad_relu(const GradCall& g) {
-  if (!g.dy[0]) return Tensors(3);
-  return run(batch_norm_grad_op, {g.in[0], g.in[1], g.dy[0], g.out[1], g.out[2], g.out[0]}, g.attrs);
+  if (!g.dy[0]) return Tensors(4);
+  Tensors d = run(batch_norm_grad_op, {g.in[0], g.in[1], g.dy[0], g.out[1], g.out[2], g.out[0]}, g.attrs);
+  d.push_back(g.need[3] ? run(relu_grad_op, {g.out[0], g.dy[0]})[0] : Tensor{});
+  return d;
 }
 
 // ---- batch_norm_grad (x, gamma, dy, mean, var, y or none) -> dx, dgamma, dbeta, and batch_norm_eval_grad with the same
@@ -173,6 +188,19 @@ std::vector<Case> cases_train() {
       {"eps", {{{3, 7}}, {{7}}, {{7}}}, NormAttrs{.eps = 0}, "eps must be positive"},
   };
 }
+// With a residual, which is the last input, or without.
+std::vector<Case> cases_relu() {
+  std::vector<Case> all = cases_train();
+  for (Case& c : all) c.in.push_back({{}, Sample::none});
+  const std::vector<Case> without = all;
+  for (Case c : without) {
+    if (!c.throws.empty()) continue;
+    c.name += ", residual", c.in[3] = {c.in[0].shape};
+    all.push_back(c);
+  }
+  all.push_back({"residual", {{{5, 3}}, {{3}}, {{3}}, {{3}}}, NormAttrs{}, "residual must have the shape of x"});
+  return all;
+}
 // With a y for batch_norm_grad, whose last input it is.
 template <bool batch_statistics>
 std::vector<Case> cases_grad() {
@@ -220,15 +248,16 @@ extern constinit const Op batch_norm_train_op{
     .cases = cases_train};
 extern constinit const Op batch_norm_relu_op{
     .name = "batch_norm_relu",
-    .formula = "y[*,c] = max(0, gamma[c] (x[*,c] - mean[c]) / sqrt(var[c] + eps) + beta[c])",
-    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]", Arg::wide}, {"beta", "[C]", Arg::wide}},
+    .formula = "y[*,c] = max(0, gamma[c] (x[*,c] - mean[c]) / sqrt(var[c] + eps) + beta[c] + residual[*,c])",
+    .inputs = {{"x", "[*,C]"}, {"gamma", "[C]", Arg::wide}, {"beta", "[C]", Arg::wide},
+               {"residual", "[*,C]", Arg::optional}},
     .outputs = {{"y", "[*,C]"}, {"mean", "[C]"}, {"var", "[C]"}},
-    .infer = infer_train,
-    .cost = cost_train,
+    .infer = infer_relu,
+    .cost = cost_relu,
     .grad = grad_relu,
     .keep = {"x", "gamma", "mean", "var", "y"},
     .kernel = {.ref = ref_relu, .cpu = cpu::batch_norm_relu, .cuda = nullptr},
-    .cases = cases_train};
+    .cases = cases_relu};
 extern constinit const Op batch_norm_grad_op{
     .name = "batch_norm_grad",
     .formula = "dx = gamma/sqrt(var+eps) (dy - sum(dy)/M - h sum(dy h)/M)",
