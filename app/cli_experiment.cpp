@@ -166,6 +166,83 @@ void chestxray8_flags(CLI::App* v, Options& o) {
   v->add_option("--gallery", c.gallery, "Films shown of each finding")->capture_default_str();
 }
 
+void tajbakhsh2016_flags(CLI::App* v, Options& o) {
+  al::TajbakhshConfig& c = o.tajbakhsh;
+  v->add_option("--source", c.source, "Data of the source task (default: --data)");
+  v->add_option("--source-classes", c.source_classes,
+                "Classes of the source task (default: those of the same data that --classes leaves)")
+      ->delimiter(',');
+  v->add_option("--source-merge", c.source_merge, "As --merge, for the source task");
+  v->add_option("--source-share", c.source_share,
+                "Share of the patients of both tasks, but for those held out, that the source task gets")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  v->add_option("--source-steps", c.source_steps, "Optimizer steps of a source network")->capture_default_str();
+  v->add_option("--weights", c.weights, "Begin from these safetensors weights instead of a source task")
+      ->check(CLI::ExistingFile);
+  v->add_option("--depths", c.depths, "Last layers to tune, e.g. 1 2 4 8 all")
+      ->delimiter(',')
+      ->transform(CLI::Transformer(std::map<std::string, int64_t>{{"all", 0}}).description(""))
+      ->default_str("1 2 4 8 all");
+  v->add_option("--shares", c.shares, "Shares of the training films to learn from")
+      ->delimiter(',')
+      ->default_str("0.25 0.5 0.75 1");
+  v->add_option("--seeds", o.seeds, "Repeat with so many seeds (0: 3)")->check(CLI::Range(0, 100));
+  v->add_option("--model", c.model, "resnet18 | vgg16 | vgg16_bn")
+      ->check(CLI::IsMember({"resnet18", "vgg16", "vgg16_bn"}))
+      ->capture_default_str();
+  v->add_option("--size", c.size, "Images are resized to SIZE x SIZE pixels")
+      ->check(CLI::Range(32, 2048))
+      ->capture_default_str();
+  v->add_option("--width", c.width, "Channels of the first stage; published networks have 64")->capture_default_str();
+  v->add_option("--steps", c.steps, "Optimizer steps of every other network")->capture_default_str();
+  v->add_option("--batch", c.batch, "Images per step")->capture_default_str();
+  v->add_option("--lr", c.lr, "Peak learning rate of AdamW, the same for every layer that is tuned")
+      ->capture_default_str();
+  v->add_option("--weight-decay", c.weight_decay, "AdamW weight decay")->capture_default_str();
+  v->add_flag("--no-augment", o.no_augment, "Train on the images as they are");
+}
+
+void goodfellow2014_flags(CLI::App* v, Options& o) {
+  al::GoodfellowConfig& c = o.goodfellow;
+  v->add_option("--seeds", o.seeds, "Repeat with so many seeds (0: 3)")->check(CLI::Range(0, 100));
+  v->add_option("--size", c.size, "Images are resized to SIZE x SIZE pixels")
+      ->check(CLI::Range(8, 128))
+      ->capture_default_str();
+  v->add_option("--latent", c.latent, "Numbers of the noise z")->capture_default_str();
+  v->add_option("--hidden", c.hidden, "Units of each hidden layer")->capture_default_str();
+  v->add_option("--steps", c.steps, "Steps of both networks in turn")->capture_default_str();
+  v->add_option("--batch", c.batch, "Images per step")->capture_default_str();
+  v->add_option("--lr", c.lr, "Learning rate of Adam")->capture_default_str();
+  v->add_option("--samples", c.samples, "Generated images of the Parzen window; 10000 as in the paper")
+      ->capture_default_str();
+  v->add_option("--validation", c.validation, "Validation images that choose the width of the window")
+      ->capture_default_str();
+}
+
+void pathak2016_flags(CLI::App* v, Options& o) {
+  al::PathakConfig& c = o.pathak;
+  v->add_option("--losses", c.losses, "Losses to compare: l2, joint (with the adversarial loss)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"l2", "joint"}))
+      ->capture_default_str();
+  v->add_option("--seeds", o.seeds, "Repeat with so many seeds (0: 3)")->check(CLI::Range(0, 100));
+  v->add_option("--size", c.size, "Films are resized to SIZE x SIZE pixels, a multiple of 16 (the paper: 128)")
+      ->check(CLI::Range(16, 512))
+      ->capture_default_str();
+  v->add_option("--width", c.width, "Channels of the first convolution (the paper: 64)")->capture_default_str();
+  v->add_option("--overlap", c.overlap, "Width of the band round the hole that is seen and predicted (the paper: 7)")
+      ->capture_default_str();
+  v->add_option("--band-weight", c.band_weight, "Weight of the squares in that band")->capture_default_str();
+  v->add_option("--adversarial", c.adversarial, "joint: weight of the adversarial loss; the squares have the rest")
+      ->capture_default_str();
+  v->add_option("--steps", c.steps, "Optimizer steps of each network")->capture_default_str();
+  v->add_option("--batch", c.batch, "Films per step")->capture_default_str();
+  v->add_option("--lr", c.lr, "Peak learning rate of Adam; the discriminator has a tenth of it")->capture_default_str();
+  v->add_flag("--no-augment", o.no_augment, "Train on the films as they are");
+  v->add_option("--gallery", c.gallery, "Films shown")->capture_default_str();
+}
+
 // `run` for one task or both.
 void published_verb(CLI::App* experiment, const Published& p, Options& o) {
   auto* v = experiment->add_subcommand(p.name, p.help);
@@ -260,6 +337,45 @@ void add_experiment_verbs(CLI::App& app, Options& o) {
       "BBox_List_2017.csv where it lies beside Data_Entry_2017.csv. They are used for judging only.\n\n"
       "Example:\n  querent data phantom --count 300 --out phantom\n"
       "  querent experiment chestxray8 --data phantom/labels.csv --out chestxray8");
+  auto* tajbakhsh = experiment->add_subcommand(
+      "tajbakhsh2016",
+      "Tajbakhsh et al. (IEEE TMI 2016): training from scratch against fine-tuning the last layers of a network that "
+      "learnt another task, at several shares of the training films");
+  common_flags(tajbakhsh, o), data_flags(tajbakhsh, o), split_flags(tajbakhsh, o), tajbakhsh2016_flags(tajbakhsh, o);
+  out_flag(tajbakhsh, o, "Folder to write", "querent-tajbakhsh2016");
+  resume_flags(tajbakhsh, o);
+  tajbakhsh->footer(
+      "What is tuned is counted from the output: 1 is the output layer, which is new; what is not tuned keeps the\n"
+      "source network's weights. A patient belongs to one task only. Validation chooses the depth that the verdict is\n"
+      "about, so --val must leave films of every class.\n\n"
+      "Example: learn to find pneumonia, then to tell its kinds apart with few films:\n"
+      "  querent experiment tajbakhsh2016 --data labels.csv --classes bacterial_pneumonia,viral_pneumonia \\\n"
+      "    --source-classes normal,pneumonia --source-merge pneumonia=bacterial_pneumonia+viral_pneumonia \\\n"
+      "    --shares 0.05,0.25,0.5,1 --out tajbakhsh2016\n"
+      "docs/results has figures, with the time they took.");
+  auto* goodfellow = experiment->add_subcommand(
+      "goodfellow2014",
+      "Goodfellow et al. (NeurIPS 2014): a generative adversarial network on small images, judged by the "
+      "log-likelihood of test images under a Parzen window");
+  common_flags(goodfellow, o), data_flags(goodfellow, o), goodfellow2014_flags(goodfellow, o);
+  out_flag(goodfellow, o, "Folder to write", "querent-goodfellow2014");
+  resume_flags(goodfellow, o);
+  goodfellow->footer(
+      "The value of the game is log 1/4 where the discriminator is helpless; below it is a generator that is caught.\n"
+      "A Parzen window says little in many dimensions: compare it with that on training images, which is listed "
+      "too.\n\n"
+      "Example:\n  querent experiment goodfellow2014 --data mnist --out goodfellow2014");
+  auto* pathak = experiment->add_subcommand(
+      "pathak2016",
+      "Pathak et al. (CVPR 2016): a context encoder fills a hole in the middle of films, with and without an "
+      "adversarial loss, beside simple ways to fill it");
+  common_flags(pathak, o), data_flags(pathak, o), split_flags(pathak, o), pathak2016_flags(pathak, o);
+  out_flag(pathak, o, "Folder to write", "querent-pathak2016");
+  resume_flags(pathak, o);
+  pathak->footer(
+      "Neither labels nor masks are needed. Errors are of the hole alone, without the band round it.\n\n"
+      "Example:\n  querent data phantom --count 300 --size 64 --out phantom\n"
+      "  querent experiment pathak2016 --data phantom --out pathak2016");
 }
 
 }  // namespace querent::app

@@ -7,10 +7,13 @@
 #include "al/chestxray8.h"
 #include "al/cost.h"
 #include "al/gal2017.h"
+#include "al/goodfellow2014.h"
 #include "al/mahapatra2013/experiment.h"
 #include "al/paper/config.h"
+#include "al/pathak2016.h"
 #include "al/scr2006/experiment.h"
 #include "al/synthesis/options.h"
+#include "al/tajbakhsh2016/experiment.h"
 
 namespace querent::app {
 
@@ -76,6 +79,9 @@ struct Options {
   al::MahapatraConfig mahapatra;    // experiment mahapatra2013; the same, and size and the shares of the splits
   al::Scr2006Config scr2006;        // experiment scr2006; seed, size, data are filled from the above
   al::ChestXray8Config chestxray8;  // experiment chestxray8; seed, splits, data are filled from the above
+  al::TajbakhshConfig tajbakhsh;    // experiment tajbakhsh2016; the same, and seeds
+  al::GoodfellowConfig goodfellow;  // experiment goodfellow2014; seeds, seed, data are filled from the above
+  al::PathakConfig pathak;          // experiment pathak2016; the same, and the shares of the splits
   // predict, eval
   bool uncertainty = false;
   // synth check
@@ -108,8 +114,11 @@ int experiment_published(const Options& options);
 int experiment_paper(const Options& options);
 int experiment_chestxray8(const Options& options);
 int experiment_gal2017(const Options& options);
+int experiment_goodfellow2014(const Options& options);
 int experiment_mahapatra2013(const Options& options);
+int experiment_pathak2016(const Options& options);
 int experiment_scr2006(const Options& options);
+int experiment_tajbakhsh2016(const Options& options);
 int train(const Options& options);
 int eval(const Options& options);
 int predict(const Options& options);

@@ -25,4 +25,13 @@ std::string write_scr2006_report(const std::string& folder, const std::string& c
 // Figures and heat maps of run_folder/chestxray8.json: report/chestxray8.html.
 std::string write_chestxray8_report(const std::string& run_folder, const std::string& command);
 
+// Verdict, table and curves of run_folder/tajbakhsh2016.json: report/tajbakhsh2016.html.
+std::string write_tajbakhsh2016_report(const std::string& run_folder, const std::string& command);
+
+// Log-likelihoods, values and samples of run_folder/goodfellow2014.json: report/goodfellow2014.html.
+std::string write_goodfellow2014_report(const std::string& run_folder, const std::string& command);
+
+// Errors and pictures of run_folder/pathak2016.json: report/pathak2016.html.
+std::string write_pathak2016_report(const std::string& run_folder, const std::string& command);
+
 }  // namespace querent::app

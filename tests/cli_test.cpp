@@ -193,7 +193,8 @@ TEST_SUITE("cli_test") {
     CHECK(s.run("") == 0);
     CHECK(s.out().find("querent demo") != std::string::npos);
     for (const char* verb : {"demo", "run", "train", "eval", "predict", "report", "advise", "doctor", "explain", "data check", "data phantom",
-                             "experiment paper", "experiment mahapatra2013"}) {
+                             "experiment paper", "experiment mahapatra2013", "experiment tajbakhsh2016",
+                             "experiment goodfellow2014", "experiment pathak2016"}) {
       INFO(verb);
       CHECK(s.run(std::string(verb) + " --help") == 0);
       CHECK(s.out().find("--threads") != std::string::npos);
