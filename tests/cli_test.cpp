@@ -182,7 +182,7 @@ TEST_SUITE("cli_test") {
     CHECK(weights("a") != weights("c"));
     CHECK(json::parse(contents(s.root / "a/results.json")).at("bf16") == true);
     CHECK(!json::parse(contents(s.root / "c/results.json")).contains("bf16"));
-    const std::string run = "run " + tiny("cls") + "--mc 2 --steps 1 --full-steps 1 --start 2 --budget 1 --seeds 1 --strategy random --out r ";
+    const std::string run = "run " + tiny("cls") + "--mc 2 --steps 1 --full-steps 1 --start 2 --budget 4 --seeds 1 --strategy random --out r ";
     CHECK(s.run(run + "--bf16") == 0);
     CHECK(s.run(run) == 2);
     CHECK(s.err().find("holds another run: bf16 (true, now null); use --force") != std::string::npos);
