@@ -178,7 +178,7 @@ TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t 
   for (const Tensor& b : params.buffers()) m.weights += b.bytes();
   for (const Tensor& moment : optimizer.state()) m.weights += moment.bytes();
   m.arena = p.arena_bytes();
-  m.scratch = p.scratch_bytes();
+  m.widened = p.widened_bytes();
   for (const Tensor& in : inputs) m.inputs += in ? 2 * in.bytes() : 0;
   return m;
 }

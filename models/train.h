@@ -80,10 +80,10 @@ int64_t share_of_batch(int64_t batch);
 // What training needs in memory, in bytes, planned from the shapes: nothing is computed.
 struct TrainingMemory {
   size_t weights = 0;  // parameters, running statistics, the optimizer's moments, gradients
-  size_t arena = 0;    // all values of the step
-  size_t scratch = 0;  // of the largest kernel
+  size_t arena = 0;    // all values of the step, and what its kernels need while they run
+  size_t widened = 0;  // f32 copies for the largest kernel, where the CPU computes on bf16
   size_t inputs = 0;   // a batch, in the loader's hands and in the Program's
-  size_t total() const { return weights + arena + scratch + inputs; }
+  size_t total() const { return weights + arena + widened + inputs; }
 };
 TrainingMemory plan_training(const ModelOptions& model, int64_t size, int64_t batch, const TaskLoss& o = {},
                              int64_t recompute = 0);

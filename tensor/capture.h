@@ -24,6 +24,7 @@ struct CapturedRecord {
   std::vector<Value> in, out;
   KernelKind kind;
   bool dropped = false;  // by a rule: what it would compute is where it belongs already
+  Value scratch = {};    // what the kernel needs while it runs; or none
 };
 
 struct Capture {

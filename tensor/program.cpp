@@ -7,6 +7,8 @@
 
 #include "tensor/backend.h"
 #include "tensor/capture.h"
+#include "tensor/cpu/conv_plan.h"
+#include "tensor/cpu/scratch.h"
 #include "tensor/tape.h"
 
 namespace querent {
@@ -38,6 +40,7 @@ std::vector<Lifetime> lifetimes(const Capture& c) {
     if (c.records[i].dropped) continue;
     for (const Value& v : c.records[i].in) touch(v, i);
     for (const Value& v : c.records[i].out) touch(v, i);
+    touch(c.records[i].scratch, i);
   }
   for (const Value& v : c.results) touch(v, c.records.size());
   for (const Capture::Guard& g : c.guards) touch(g.value, g.record);
@@ -94,6 +97,22 @@ Layout best_layout(std::vector<Lifetime> values) {
     if (best.offsets.empty() || l.total < best.total) best = std::move(l);
   }
   return best;
+}
+
+// What kernels need while they run is a value, too, which lives for one record.
+void add_scratch(Capture& c) {
+  const DryRun no_bytes;
+  for (CapturedRecord& r : c.records) {
+    if (r.dropped || r.kind == KernelKind::cuda || r.kind == KernelKind::ref) continue;
+    Tensors in, out;
+    for (const Value& v : r.in) in.push_back(v.tensor);
+    for (const Value& v : r.out) out.push_back(v.tensor);
+    const int64_t floats = cpu::scratch_floats(*r.op, {in, out, r.attrs});
+    if (floats == 0) continue;
+    const Tensor t = Tensor::empty({floats}, DType::f32);
+    c.made[t.storage()->id()] = t.bytes();
+    r.scratch = c.value_of(t);
+  }
 }
 
 Device device_of(const Capture& c) {
@@ -203,13 +222,16 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
   p.steady_inputs_ = steady;
   if (steady) steady_first(c, Inputs(p.inputs_).subspan(*steady));
   for (const Rule& rule : program_rules()) rule.apply(c);
+  add_scratch(c);
   for (const CapturedRecord& r : c.records) {
     if (r.dropped) continue;
     for (const Value& v : r.out) p.value_bytes_ += c.resolve(v.storage, 0).outside ? 0 : c.made.at(v.storage);
+    p.value_bytes_ += r.scratch.tensor ? r.scratch.tensor.bytes() : 0;
   }
   p.constant_bytes_ = querent::constant_bytes(c);
   const Layout layout = best_layout(lifetimes(c));
   const Device device = device_of(c);
+  if (device == Device::cpu()) release_free_memory();  // what was needed to come here
   p.arena_ = DryRun::active() ? Storage::promise(layout.total, device) : Storage::allocate_apart(layout.total, device);
   const auto bind = [&](const Value& v) {
     if (!v.tensor || !c.is_made(v)) return v.tensor;
@@ -224,7 +246,7 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
   for (const CapturedRecord& r : c.records) {
     step_of.push_back(p.steps_.size());
     if (r.dropped) continue;
-    Step s{r.op, r.attrs, {}, {}, r.kind};
+    Step s{r.op, r.attrs, {}, {}, bind(r.scratch), r.kind};
     for (const Value& v : r.in) s.in.push_back(bind(v));
     for (const Value& v : r.out) s.out.push_back(bind(v));
     p.steps_.push_back(std::move(s));
@@ -290,13 +312,14 @@ void Program::run_piece(size_t piece) {
   }
   for (size_t i = first_of(piece); i < ends_[piece]; ++i) {
     const Step& s = steps_[i];
+    const cpu::Workspace lent(s.scratch);
     compute(*s.op, s.kind, {s.in, s.out, s.attrs});
   }
 }
 
-size_t Program::scratch_bytes() const {
+size_t Program::widened_bytes() const {
   size_t most = 0;
-  for (const Step& s : steps_) most = std::max(most, querent::scratch_bytes(*s.op, s.kind, {s.in, s.out, s.attrs}));
+  for (const Step& s : steps_) most = std::max(most, querent::widened_bytes(s.kind, {s.in, s.out, s.attrs}));
   return most;
 }
 

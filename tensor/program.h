@@ -40,8 +40,9 @@ class Program {
   size_t steady() const { return steady_inputs_ ? ends_[0] : 0; }  // records that again() leaves out
   size_t arena_bytes() const { return arena_ ? arena_->bytes() : 0; }
   size_t constant_bytes() const { return constant_bytes_; }  // of tensors that the step made outside of any op
-  size_t value_bytes() const { return value_bytes_; }  // all values of the step, were none to share its place
-  size_t scratch_bytes() const;                        // at most, of kernels while they run
+  // All values of the step and all that its kernels need while they run, were none to share its place.
+  size_t value_bytes() const { return value_bytes_; }
+  size_t widened_bytes() const;  // at most, that a step takes from the pool: f32 copies of bf16 (run.h)
   void check() const;                                  // infers every record anew; an internal Error when one disagrees
   std::string listing() const;                         // one line per record
   Totals totals() const;
@@ -56,6 +57,7 @@ class Program {
     const Op* op;
     Attrs attrs;
     Tensors in, out;
+    Tensor scratch;  // of the kernel, or none
     KernelKind kind;
   };
   struct Guard {  // before step `step` is replayed, `value` must be finite

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <optional>
 
-#include "tensor/cpu/conv_plan.h"
 #include "tensor/ledger.h"
 #include "tensor/program.h"
 #include "tensor/tape.h"
@@ -70,8 +69,8 @@ void compute(const Op& op, KernelKind kind, const Call& c) {
   }
 }
 
-size_t scratch_bytes(const Op& op, KernelKind kind, const Call& c) {
-  size_t bytes = cpu::scratch_bytes(op, c), largest_result = 0;
+size_t widened_bytes(KernelKind kind, const Call& c) {
+  size_t bytes = 0, largest_result = 0;
   if (!widens(kind, c)) return bytes;
   for (const Tensor& t : c.in) bytes += is_bf16(t) ? 2 * t.bytes() : 0;
   for (const Tensor& t : c.out) {

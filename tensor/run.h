@@ -8,9 +8,9 @@ enum class KernelKind : uint8_t { none, ref, cpu, cuda };
 const char* kernel_kind_name(KernelKind kind);
 Kernel* kernel_of(const Op& op, KernelKind kind);
 // Runs a kernel. bf16 is a way to store: on every device a kernel reads it as f32, computes in f32 and rounds what it
-// writes. Kernels of the GPU do so themselves; those of the CPU get f32 copies, which take scratch_bytes().
+// writes. Kernels of the GPU do so themselves; those of the CPU get f32 copies, widened_bytes() of the pool.
 void compute(const Op& op, KernelKind kind, const Call& call);
-size_t scratch_bytes(const Op& op, KernelKind kind, const Call& call);
+size_t widened_bytes(KernelKind kind, const Call& call);
 
 // One executed operation. The tape reads records backwards (gradients); the ledger prints them (audit).
 struct Record {

@@ -11,7 +11,9 @@
 #include "models/train.h"
 #include "tensor/ops.h"
 #include "tensor/ledger.h"
+#include "tensor/op_attrs.h"
 #include "tensor/rng.h"
+#include "tensor/run.h"
 #include "tensor/tape.h"
 
 TEST_SUITE_BEGIN("program_test");
@@ -142,6 +144,34 @@ TEST_CASE("a replay asks for no memory") {
   const size_t held = memory_stats().held;
   for (int i = 0; i < 3; ++i) step(x, y, streams);
   CHECK(memory_stats().held == held);
+}
+
+TEST_CASE("convolutions take what they need while they run from the arena") {
+  struct Shapes {
+    int64_t n, size, c, o, kernel, stride, padding;
+  };
+  for (const Shapes& s :
+       {Shapes{1, 16, 64, 160, 3, 1, 1}, {2, 32, 16, 32, 3, 1, 1}, {1, 8, 64, 64, 3, 1, 1}, {2, 16, 32, 64, 2, 2, 0},
+        {1, 32, 48, 64, 4, 2, 1}, {4, 4, 64, 128, 3, 1, 1}, {2, 20, 3, 5, 3, 1, 1}, {2, 6, 5, 7, 3, 1, 1},
+        {2, 17, 20, 24, 3, 2, 1}, {2, 16, 24, 1, 1, 1, 0}}) {
+    CAPTURE(text("{} images of {}, {} to {} channels, filters of {} with stride {}", s.n, s.size, s.c, s.o, s.kernel,
+                 s.stride));
+    set_threads(1);
+    const Conv2dAttrs a{.stride = s.stride, .padding = s.padding};
+    const Tensors given = {noise({s.n, s.size, s.size, s.c}, 1), noise({s.o, s.kernel, s.kernel, s.c}, 2)};
+    Program p = Program::capture(
+        [&](Inputs in) {
+          const Tensor y = conv2d(in[0], in[1], {}, a);
+          return Tensors{run(find_op("conv2d_grad_input"), {y, in[1]}, Conv2dGradInputAttrs{a, s.size})[0],
+                         run(find_op("conv2d_grad_weight"), {in[0], y}, Conv2dGradWeightAttrs{a, s.kernel})[0]};
+        },
+        given);
+    reset_memory_peak();
+    const size_t live = memory_stats().live;
+    p(given);
+    set_threads(0);
+    CHECK(memory_stats().peak == live);
+  }
 }
 
 TEST_CASE("another shape of batch is captured anew") {

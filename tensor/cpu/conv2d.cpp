@@ -6,6 +6,7 @@
 
 #include "tensor/program_attrs.h"
 #include "tensor/cpu/conv_plan.h"
+#include "tensor/cpu/scratch.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/kernels.h"
 #include "tensor/run.h"
@@ -111,10 +112,10 @@ void spread(const Tensor& dy, const Tensor& w, const float* bias, const Tensor& 
 void fold(const Tensor& dy, const Tensor& w, const float* bias, const Tensor& dx, const Conv2dAttrs& a) {
   const Filter f{w};
   const int64_t c = w.dim(3), each = f.per_output(), rows = dy.dim(1), cols = dy.dim(2), h = dx.dim(1), width = dx.dim(2);
-  const Tensor memory = scratch(dy.dim(0) * rows * cols * each);
-  const float* const products = memory.data<float>();
+  const Scratch memory(dy.dim(0) * rows * cols * each);
+  const float* const products = memory.data();
   run_conv({.x = dy.data<float>(), .n = dy.dim(0), .h = rows, .w = cols, .x_channels = dy.dim(3), .x_first = 0,
-            .in = dy.dim(3), .stride_h = 1, .stride_w = 1, .y = memory.data<float>(), .rows = rows, .cols = cols,
+            .in = dy.dim(3), .stride_h = 1, .stride_w = 1, .y = memory.data(), .rows = rows, .cols = cols,
             .y_h = rows, .y_w = cols, .y_channels = each, .y_first = 0, .out = each, .weights = w.data<float>(),
             .w_out = 1, .w_in = each, .taps = {{0, 0, 0}}});
 #pragma omp parallel for schedule(static)
@@ -138,7 +139,7 @@ void fold(const Tensor& dy, const Tensor& w, const float* bias, const Tensor& dx
 
 // How a convolution is computed: a function of the shape alone.
 struct Choice {
-  enum Kind { direct, deep, folded, winograd } kind = direct;
+  enum Kind { direct, tiled, deep, folded, winograd } kind = direct;
   WinogradForm form = {};  // of winograd
 };
 enum class Direction { forward, adjoint, weight };
@@ -155,9 +156,12 @@ Choice choose(const Conv2dAttrs& a, const Shape& w, Direction direction, int64_t
   const int64_t filter = w[1] * w[2] * w[3];
   if (direction == Direction::adjoint && filter <= 32 && w[0] >= 32) return {Choice::folded, {}};
   const bool forward = direction == Direction::forward, weight = direction == Direction::weight;
+  const bool apart = a.padding.h == 0 && a.padding.w == 0 && a.stride.h >= w[1] && a.stride.w >= w[2] &&
+                     a.dilation.h == 1 && a.dilation.w == 1;
+  if (apart && forward && w[0] <= few_tiled_outputs) return {Choice::tiled, {}};
   const bool few = n * rows * cols <= (!weight ? 256 : cols < 8 ? 4096 : 1024);
   const bool deep = (few && fewest >= 32 && (!forward || filter >= 1024)) || (forward && w[0] <= 4 && w[3] >= 32);
-  const Choice direct{deep ? Choice::deep : Choice::direct, {}};
+  const Choice direct{deep ? Choice::deep : apart && !weight && w[2] > 1 ? Choice::tiled : Choice::direct, {}};
   if (!possible) return direct;
   const int taps = static_cast<int>(side / stride);
   const Choice four{Choice::winograd, {4, taps}}, six{Choice::winograd, {6, taps}};
@@ -199,6 +203,11 @@ void forward(const Tensor& x, const Tensor& w, const float* bias, const Tensor& 
              const Epilogue& epilogue, const Tensor& filters) {
   Choice choice = choose(a, w.shape(), Direction::forward, y.dim(0), y.dim(1), y.dim(2));
   if (filters) choice = {Choice::winograd, {filters.dim(0) == 36 ? 6 : 4, 3}};
+  if (choice.kind == Choice::tiled)
+    return run_conv_tiled({.adjoint = false, .from = x.data<float>(), .to = y.data<float>(), .n = x.dim(0), .h = x.dim(1),
+                           .w = x.dim(2), .channels = x.dim(3), .rows = y.dim(1), .cols = y.dim(2), .outputs = y.dim(3),
+                           .kh = w.dim(1), .kw = w.dim(2), .stride_h = a.stride.h, .stride_w = a.stride.w,
+                           .weights = w.data<float>(), .bias = bias, .epilogue = epilogue});
   if (choice.kind != Choice::winograd)
     return windows(x, w, bias, y, a, epilogue, choice.kind == Choice::deep ? run_conv_deep : run_conv);
   WinogradJob j = filters_job(w, a);
@@ -216,6 +225,12 @@ void adjoint(const Tensor& dy, const Tensor& w, const float* bias, const Tensor&
   const Tensor& counted = strided ? dy : dx;
   const Choice choice = choose(a, w.shape(), Direction::adjoint, dy.dim(0), counted.dim(1), counted.dim(2));
   if (choice.kind == Choice::folded) return fold(dy, w, bias, dx, a);
+  const bool covered = dx.dim(1) == dy.dim(1) * w.dim(1) && dx.dim(2) == dy.dim(2) * w.dim(2);
+  if (choice.kind == Choice::tiled && covered)
+    return run_conv_tiled({.adjoint = true, .from = dy.data<float>(), .to = dx.data<float>(), .n = dx.dim(0), .h = dx.dim(1),
+                           .w = dx.dim(2), .channels = dx.dim(3), .rows = dy.dim(1), .cols = dy.dim(2),
+                           .outputs = dy.dim(3), .kh = w.dim(1), .kw = w.dim(2), .stride_h = a.stride.h,
+                           .stride_w = a.stride.w, .weights = w.data<float>(), .bias = bias});
   if (choice.kind != Choice::winograd)
     return spread(dy, w, bias, dx, a, choice.kind == Choice::deep ? run_conv_deep : run_conv);
   const int64_t s = a.stride.h, last = choice.form.taps - 1;
@@ -285,23 +300,31 @@ namespace {
 
 int64_t up_to(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// Floats of the transforms of one call: filters, and blocks of tiles (winograd.cpp). The image whose pixels are taken by
-// phases has `phased` channels, the other one `plain`.
+// Floats of one call, as winograd.cpp takes them. The image whose pixels are taken by phases has `phased` channels, the
+// other one `plain`.
 int64_t winograd_scratch(WinogradForm form, Direction direction, int64_t n, int64_t rows, int64_t cols, int64_t stride,
                          int64_t phased, int64_t plain) {
   const int64_t m = form.tile(), products = form.points * form.points, phases = stride * stride;
   const int64_t tiles = n * ((rows + m - 1) / m) * ((cols + m - 1) / m);
+  const bool few = winograd_few(phases * phased, plain, tiles);
   if (direction == Direction::weight) {
-    const int64_t in = row_stride(up_to(phases * phased, phased <= 16 ? 16 : 32)), out = row_stride(up_to(plain, 16));
-    const int64_t block = winograd_weight_block(products, in, out, tiles);
-    return products * (plane_stride(block * in) + plane_stride(block * out) + plane_stride(plain * in));
+    const int64_t width = phased <= 16 ? 16 : 32, each = up_to(phased, width);
+    const int64_t in = row_stride((phases - 1) * phased + each), out = row_stride(up_to(plain, 16));
+    const int64_t block = few ? tiles : winograd_weight_block(products, in, out, tiles);
+    const int64_t sums = few ? threads() * plane_stride(std::min<int64_t>(winograd_sums * 14, plain) * width)
+                             : plane_stride(plain * row_stride(phases * each));
+    return products * (plane_stride(block * in) + plane_stride(block * out) + sums);
   }
   const bool backward = direction == Direction::adjoint;
-  const int64_t to = backward ? phased : plain, out = row_stride((backward ? phases : 1) * up_to(to, to <= 16 ? 16 : 32));
-  const int64_t depth = backward ? plain : phases * phased, in = row_stride(up_to(depth, 16));
-  const WinogradBlocks blocks = winograd_blocks(products, in, out, tiles, 14);
-  return products * (depth * (backward ? phases : 1) * up_to(to, filter_panel) +
-                     (blocks.shared ? 1 : threads()) * (plane_stride(blocks.tiles * in) + plane_stride(blocks.tiles * out)));
+  const int64_t to = backward ? phased : plain, depth = backward ? plain : phases * phased;
+  const int64_t in = row_stride(up_to(depth, 16));
+  if (few)
+    return products * (plane_stride(tiles * in) +
+                       threads() * (plane_stride(tiles * filter_panel) + winograd_runs * 16 * filter_panel));
+  const int64_t out_phases = backward ? phases : 1, out = row_stride(out_phases * up_to(to, to <= 16 ? 16 : 32));
+  const int64_t block = winograd_block(products, in, out);
+  return products * (depth * out_phases * up_to(to, filter_panel) +
+                     threads() * (plane_stride(block * in) + plane_stride(block * out)));
 }
 // The same for few positions (conv_deep.cpp); of the adjoint, of one phase.
 int64_t deep_scratch(Direction direction, int64_t positions, int64_t in, int64_t out, int64_t taps) {
@@ -309,14 +332,26 @@ int64_t deep_scratch(Direction direction, int64_t positions, int64_t in, int64_t
   if (direction == Direction::forward) return threads() * std::min<int64_t>(positions, 256) * 64;
   return positions * row_stride(taps * out) + threads() * (positions + 64) * 128;
 }
-// The same for direct kernels: packed filters, and planes or patches for each thread (conv_rows.cpp).
-int64_t direct_scratch(int64_t in, int64_t out, int64_t taps, int64_t cols) {
-  return taps * in * up_to(out, out <= 16 ? 16 : 32) + threads() * (8 + taps) * in * (cols + 32);
+// The same for windows side by side (conv_tiled.cpp).
+int64_t tiled_scratch(Direction direction, int64_t in, int64_t out, int64_t kh, int64_t kw) {
+  const bool adjoint = direction == Direction::adjoint;
+  if (!adjoint && out <= few_tiled_outputs) return 0;
+  const int64_t depth = adjoint ? out : kh * kw * in, columns = adjoint ? kw * in : out, width = columns <= 16 ? 16 : 32;
+  const int64_t ld = row_stride(depth);
+  return (adjoint ? kh : 1) * up_to(columns, width) * (depth + 1) + 16 + threads() * up_to(tiled_positions(ld) * (ld + width), 16);
 }
+// The same for direct kernels: packed filters, and patches of narrow images or planes for each thread (conv_rows.cpp).
+int64_t direct_scratch(int64_t in, int64_t out, int64_t kh, int64_t kw, int64_t stride, int64_t cols, int64_t pixels) {
+  const int64_t packed = (kh * kw * in + 1) * up_to(out, out <= 16 ? 16 : 32) + 16, tile = kh * kw * in * 14;
+  if (cols < 7) return packed + std::clamp<int64_t>((512 << 10) / tile, 1, (pixels + 13) / 14) * tile + 16;
+  return packed + threads() * up_to((7 * stride + kh) * std::min(stride, kw) * in * (cols + kw + 14), 16);
+}
+// The same for the weight gradient: sums of one size, those of small filters for each of 16 parts (conv_weight.cpp).
+int64_t weight_scratch(int64_t sums) { return (sums <= 32768 ? 16 * sums : sums) + 16; }
 
 }  // namespace
 
-size_t scratch_bytes(const Op& op, const Call& c) {
+int64_t scratch_floats(const Op& op, const Call& c) {
   int64_t floats = 0;
   const auto of = [&](const Conv2dAttrs& a, const Shape& w, Direction d, const Tensor& image, const Tensor& positions) {
     const Tensor& counted = d == Direction::adjoint && a.stride.h == 1 ? image : positions;
@@ -326,14 +361,19 @@ size_t scratch_bytes(const Op& op, const Call& c) {
       floats = winograd_scratch(choice.form, d, image.dim(0), counted.dim(1) + (d == Direction::adjoint ? a.stride.h - 1 : 0),
                                 counted.dim(2) + (d == Direction::adjoint ? a.stride.h - 1 : 0), a.stride.h, in, out);
     else if (choice.kind == Choice::folded)
-      floats = positions.numel() / out * w[1] * w[2] * in + direct_scratch(out, w[1] * w[2] * in, 1, positions.dim(2));
+      floats = positions.numel() / out * w[1] * w[2] * in + 16 +
+               direct_scratch(out, w[1] * w[2] * in, 1, 1, 1, positions.dim(2), positions.numel() / out);
+    else if (choice.kind == Choice::tiled)
+      floats = tiled_scratch(d, in, out, w[1], w[2]);
     else if (choice.kind == Choice::deep)
       floats = deep_scratch(d, counted.numel() / counted.dim(3), in, out,
                             (w[1] + a.stride.h - 1) / a.stride.h * ((w[2] + a.stride.w - 1) / a.stride.w));
     else if (d == Direction::forward)
-      floats = direct_scratch(in, out, w[1] * w[2], positions.dim(2));
+      floats = direct_scratch(in, out, w[1], w[2], a.stride.w, positions.dim(2), positions.numel() / out);
     else if (d == Direction::adjoint)
-      floats = direct_scratch(out, in, w[1] * w[2], positions.dim(2));
+      floats = direct_scratch(out, in, w[1], w[2], 1, (image.dim(2) + a.stride.w - 1) / a.stride.w, image.numel() / in);
+    else
+      floats = weight_scratch(w.numel() / out * up_to(out / a.groups, 32) * a.groups);
   };
   if (op.name == "conv2d") {
     of(c.attrs.as<Conv2dAttrs>(), c.in[1].shape(), Direction::forward, c.in[0], c.out[0]);
@@ -347,7 +387,7 @@ size_t scratch_bytes(const Op& op, const Call& c) {
   } else if (op.name == "conv2d_grad_weight") {
     of(c.attrs.as<Conv2dGradWeightAttrs>().conv, c.out[0].shape(), Direction::weight, c.in[0], c.in[1]);
   }
-  return static_cast<size_t>(floats) * sizeof(float);
+  return floats;
 }
 
 }  // namespace querent::cpu

@@ -18,6 +18,7 @@
 #include <hwy/highway.h>
 #include "tensor/cpu/epilogue-inl.h"
 #include "tensor/cpu/product-inl.h"
+#include "tensor/cpu/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace querent::cpu::HWY_NAMESPACE {
@@ -80,6 +81,7 @@ void dots(const ConvJob& j) {
   static constexpr auto table = visit_table<Q>(std::make_integer_sequence<int, largest_visits>());
   const int64_t positions = j.n * j.rows * j.cols, blocks = (positions + dot_positions - 1) / dot_positions;
   std::vector<std::vector<std::vector<Visit>>> visits(static_cast<size_t>(blocks));  // [block][tap]
+  const Scratch memory = Scratch::per_thread(std::min(positions, dot_positions) * Q * lanes());
 #pragma omp parallel
   {
 #pragma omp for schedule(static)
@@ -91,8 +93,7 @@ void dots(const ConvJob& j) {
         for (int64_t k = first; k < last; ++k)
           if (const float* x = input_at(j, j.taps[t], k)) of_block[t].push_back({x, k - first});
     }
-    const Tensor memory = scratch(std::min(positions, dot_positions) * Q * lanes());
-    float* const sums = memory.data<float>();
+    float* const sums = memory.mine();
 #pragma omp for schedule(static) collapse(2)
     for (int64_t b = 0; b < blocks; ++b) {
       for (int64_t o = 0; o < j.out; o += Q) {
@@ -132,8 +133,9 @@ void streamed(const ConvJob& j) {
   constexpr int64_t some = 64, range = 128, ahead = 8;  // inputs and outputs of a copied block; rows asked of memory
   const int64_t taps = static_cast<int64_t>(j.taps.size()), positions = j.n * j.rows * j.cols;
   const int64_t depth = row_stride(taps * j.in), width = 2 * lanes();
-  const Tensor gathered = scratch(positions * depth);  // [position][tap][in], zero outside of the image
-  float* const patches = gathered.data<float>();
+  const Scratch gathered(positions * depth);  // [position][tap][in], zero outside of the image
+  const Scratch memory = Scratch::per_thread((positions + some) * range);
+  float* const patches = gathered.data();
   std::vector<char> reached(j.taps.size(), 0);
 #pragma omp parallel
   {
@@ -149,8 +151,7 @@ void streamed(const ConvJob& j) {
           std::fill_n(to, j.in, 0.0f);
       }
     }
-    const Tensor memory = scratch((positions + some) * range);
-    float *const sums = memory.data<float>(), *const block = sums + positions * range;
+    float *const sums = memory.mine(), *const block = sums + positions * range;
 #pragma omp for schedule(static)
     for (int64_t o = 0; o < j.out; o += range) {
       const int64_t outputs = std::min(range, j.out - o);
@@ -202,10 +203,10 @@ void RunConvWeightDeep(const ConvWeightJob& j) {
   constexpr int64_t chunk = 256, tiles = 16;  // positions and register tiles of a task
   const int64_t taps = j.kh * j.kw, positions = j.n * j.oh * j.ow, width = 2 * lanes();
   const int64_t c_padded = round_up(j.c, width), outputs = tiles * largest_rows;
+  const Scratch memory = Scratch::per_thread(std::min(chunk, positions) * (c_padded + outputs));
 #pragma omp parallel
   {
-    const Tensor memory = scratch(std::min(chunk, positions) * (c_padded + outputs));
-    float* const b = memory.data<float>();  // [panel of channels][position][width]
+    float* const b = memory.mine();  // [panel of channels][position][width]
     std::vector<Pair> pairs;
 #pragma omp for schedule(dynamic) collapse(2)
     for (int64_t tap = 0; tap < taps; ++tap) {

@@ -4,6 +4,7 @@
 // tap.col), zero outside the image. A forward convolution is one job. The gradient in x with stride s is s*s jobs, one
 // for each phase of the output grid, each with the taps that reach that phase; a transposed convolution is the same.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -11,10 +12,6 @@
 #include "tensor/tensor.h"
 
 namespace querent::cpu {
-
-// Memory for the time of a call, aligned to vectors, not zeroed; it comes from the pool of tensors, so its pages are
-// not asked of the system again and again.
-inline Tensor scratch(int64_t floats) { return Tensor::empty({floats}, DType::f32); }
 
 // Floats from one row of a packed block to the next: rows whose distance is a large power of two would compete for the same
 // few places of the first-level cache.
@@ -57,6 +54,23 @@ struct ConvJob {
 void run_conv(const ConvJob& job);
 // The same for few positions with many channels (conv_deep.cpp); w_in or w_out is 1, and an epilogue needs w_in = 1.
 void run_conv_deep(const ConvJob& job);
+
+// Windows that lie side by side in an image (conv_tiled.cpp), which they cover in the adjoint.
+struct TiledConvJob {
+  bool adjoint;                                   // from positions to image
+  const float* from;                              // [N,h,w,channels]; of the adjoint [N,rows,cols,outputs]
+  float* to;                                      // the other one
+  int64_t n, h, w, channels, rows, cols, outputs;
+  int64_t kh, kw, stride_h, stride_w;
+  const float* weights;                           // [outputs,kh,kw,channels]
+  const float* bias = nullptr;                    // of the results
+  Epilogue epilogue = {};                         // not of the adjoint
+};
+void run_conv_tiled(const TiledConvJob& job);
+constexpr int64_t few_tiled_outputs = 4;  // these need no scratch
+// Positions of a task, whose copied inputs have `depth` floats: a quarter of a megabyte, in full register tiles.
+constexpr int64_t most_tiled_positions = 4 * 14;
+inline int64_t tiled_positions(int64_t depth) { return std::clamp<int64_t>((1 << 16) / depth / 14, 1, 4) * 14; }
 
 struct ConvWeightJob {
   const float *x, *dy;

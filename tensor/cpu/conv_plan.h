@@ -5,9 +5,9 @@
 
 namespace querent::cpu {
 
-// Memory that a kernel takes from the pool for the time of a call: an upper bound, close for AVX-512, from the shapes
-// alone; 0 for ops that need none or next to none.
-size_t scratch_bytes(const Op& op, const Call& call);
+// What a kernel takes for the time of a call (scratch.h): an upper bound, close for AVX-512, from the shapes and the number
+// of threads; 0 for ops that need none or next to none.
+int64_t scratch_floats(const Op& op, const Call& call);
 
 // The side of Winograd's tile, 2 or 4, for a convolution with filters w [O,Kh,Kw,C] and rows x cols outputs; 0: direct.
 int64_t winograd_tile(const Conv2dAttrs& a, const Shape& w, int64_t rows, int64_t cols);

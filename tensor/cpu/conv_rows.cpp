@@ -16,6 +16,7 @@
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 #include "tensor/cpu/epilogue-inl.h"
+#include "tensor/cpu/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace querent::cpu::HWY_NAMESPACE {
@@ -175,8 +176,8 @@ struct Packed {
       : width(NV * static_cast<int64_t>(hn::Lanes(D()))),
         panels((j.out + width - 1) / width),
         panel_size(static_cast<int64_t>(j.taps.size()) * j.in * width),
-        memory(scratch(panels * (panel_size + width))),
-        weights(memory.data<float>()),
+        memory(panels * (panel_size + width)),
+        weights(memory.data()),
         bias(weights + panels * panel_size) {
 #pragma omp parallel for schedule(static)
     for (int64_t p = 0; p < panels; ++p) {
@@ -204,7 +205,7 @@ struct Packed {
   }
 
   int64_t width, panels, panel_size;
-  Tensor memory;
+  Scratch memory;
   float *weights, *bias;
 };
 
@@ -218,10 +219,10 @@ void run_rows(const ConvJob& j) {
   // Blocks of rows: enough tasks for any machine, each large enough to reuse its weights; a function of the shape only.
   const int64_t block = std::clamp<int64_t>(j.n * j.rows / 16, 1, 8);
   const int64_t blocks = (j.rows + block - 1) / block;
+  const Scratch planes = Scratch::per_thread(((block - 1) * j.stride_h + l.last_row - l.first_row + 1) * l.row_stride);
 #pragma omp parallel
   {
-    const Tensor memory = scratch(((block - 1) * j.stride_h + l.last_row - l.first_row + 1) * l.row_stride);
-    float* own = memory.data<float>();
+    float* const own = planes.mine();
 #pragma omp for schedule(dynamic) collapse(2)
     for (int64_t n = 0; n < j.n; ++n) {
       for (int64_t b = 0; b < blocks; ++b) {
@@ -270,8 +271,8 @@ void run_gathered(const ConvJob& j) {
   for (int64_t t = 0; t < taps; ++t) l.places.push_back({t, 0, 0});
   const Packed<NV> packed(j);
   const int64_t width = packed.width;
-  const Tensor memory = scratch(group * tile_size);
-  float* patches = memory.data<float>();
+  const Scratch memory(group * tile_size);
+  float* const patches = memory.data();
   for (int64_t first = 0; first < tiles; first += group) {
     const int64_t last = std::min(first + group, tiles);
 #pragma omp parallel

@@ -12,6 +12,7 @@
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 #include "tensor/cpu/conv_job.h"
+#include "tensor/cpu/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace querent::cpu::HWY_NAMESPACE {
@@ -124,8 +125,8 @@ void RunConvWeight(const ConvWeightJob& j) {
   const bool split = size <= 32768;  // small filters: a buffer for each of 16 parts of the positions
   const int64_t parts = split ? std::min<int64_t>(16, j.n * row_chunks) : 1;
   const int64_t strips = j.n * row_chunks;
-  const Tensor memory = scratch(parts * size);
-  float* sums = memory.data<float>();
+  const Scratch memory(parts * size);
+  float* const sums = memory.data();
 #pragma omp parallel for schedule(static)
   for (int64_t k = 0; k < parts * size / ld; ++k) std::fill_n(sums + k * ld, ld, 0.0f);
 

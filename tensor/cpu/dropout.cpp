@@ -65,6 +65,11 @@ void Dropout(const Call& c) {
   const float* x = c.in[0].data<float>();
   float* y = c.out[0].data<float>();
   const int64_t* streams = c.in[1].data<int64_t>();
+  const hn::ScalableTag<double> d64;
+  const hn::Rebind<float, decltype(d64)> d32;
+  const hn::Rebind<int64_t, decltype(d64)> i64;
+  const hn::Rebind<uint64_t, decltype(d64)> u64;
+  const hn::Rebind<uint32_t, decltype(d64)> u32;
   constexpr int64_t piece = 4096;
   const int64_t pieces = (each + piece - 1) / piece;
 #pragma omp parallel for schedule(static) collapse(2) if (rows * each > piece)
@@ -76,7 +81,15 @@ void Dropout(const Call& c) {
         stream_words(streams[2 * n], streams[2 * n + 1], a.site, e / 4, words);
         const float* from = x + n * each + e;
         float* to = y + n * each + e;
-        for (int64_t k = 0; k < std::min(step, end - e); ++k)
+        const int64_t count = std::min(step, end - e), half = static_cast<int64_t>(hn::Lanes(d64));
+        int64_t k = 0;
+        for (; k + half <= count; k += half) {
+          const auto word = hn::BitCast(i64, hn::PromoteTo(u64, hn::LoadU(u32, words + k)));
+          const auto kept = hn::Gt(word, hn::Set(i64, static_cast<int64_t>(threshold) - 1));
+          const auto scaled = hn::Div(hn::PromoteTo(d64, hn::LoadU(d32, from + k)), hn::Set(d64, keep));
+          hn::StoreU(hn::DemoteTo(d32, hn::IfThenElseZero(hn::RebindMask(d64, kept), scaled)), d32, to + k);
+        }
+        for (; k < count; ++k)
           to[k] = words[k] >= threshold ? static_cast<float>(static_cast<double>(from[k]) / keep) : 0.0f;
       }
     }

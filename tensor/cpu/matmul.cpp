@@ -11,7 +11,7 @@ namespace {
 // [rows,cols] -> [cols,rows], in squares that stay in the cache.
 Tensor transposed(const float* from, int64_t rows, int64_t cols) {
   constexpr int64_t side = 32;
-  const Tensor t = scratch(rows * cols);
+  const Tensor t = Tensor::empty({cols, rows});
   float* to = t.data<float>();
 #pragma omp parallel for schedule(static)
   for (int64_t c0 = 0; c0 < cols; c0 += side)

@@ -5,21 +5,25 @@
 //
 //   y = A' [ (G g G') .* (B' d B) ] A          d: T x T inputs, g: R x R weights, y: M x M outputs, .*: per element
 //
-// Summed over channels, each of the T*T elements is a matrix product [tiles, in] x [in, out]. Tiles are taken in blocks
-// whose transformed inputs V and products M stay in the second-level cache; one thread does a block from end to end.
-// Where the transformed weights are larger than all V and M, all tiles are one block that threads share, and weights
-// pass once. The weight gradient is dg = G' [ sum over tiles (A dy A') .* (B' d B) ] G: blocks of tiles one after the
-// other, threads sharing the T*T products of a block, so that every sum has one order whatever the number of threads.
-// The price: rounding errors about 10 times those of the direct sum for T = 6 (still some 1e-6 of the largest output).
+// Summed over channels, each of the T*T elements is a matrix product [tiles, in] x [in, out]. What is largest streams
+// through the caches once, the rest stays there (winograd.h):
+// - many tiles: a thread takes a block of them from end to end, whose transformed inputs V and products M stay in the
+//   second-level cache; the weights U were transformed before;
+// - many weights: V of all tiles is there before; a thread takes 32 outputs, transforms their weights 64 channels at a
+//   time and finishes them. U never leaves the second-level cache.
+// The weight gradient is dg = G' [ sum over tiles (A dy A') .* (B' d B) ] G, in the same two ways: blocks of tiles one
+// after the other, threads sharing the T*T products of a block; or all tiles at once, threads taking parts of the
+// filters. Every sum has one order whatever the number of threads. The price: rounding errors about 10 times those of
+// the direct sum for T = 6 (still some 1e-6 of the largest output).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/cpu/winograd.cpp"
 #include <algorithm>
-#include <vector>
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 #include "tensor/cpu/conv_plan.h"
 #include "tensor/cpu/epilogue-inl.h"
+#include "tensor/cpu/scratch.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/cpu/winograd_points-inl.h"
 
@@ -100,34 +104,33 @@ void transform_gradient(const WinogradWeightJob& j, Grid::Place at, float* to, i
   }
 }
 
-// Transforms products from[xi*xi_step + phase*phase_size + o] into the M x M outputs of all phases from (row, col) on:
-// adds the bias, does what follows.
+// Transforms products from[xi*xi_step + o - first] into the M x M outputs `first` .. `last` of a phase from (row, col)
+// on: adds the bias, does what follows.
 template <int T, int M>
-void transform_output(const float* from, int64_t xi_step, int64_t phase_size, const WinogradJob& j, Grid::Place at) {
+void transform_output(const float* from, int64_t xi_step, int64_t phase, int64_t first, int64_t last,
+                      const WinogradJob& j, Grid::Place at) {
   const int64_t step = T + 1 - M == 2 ? j.y_step : 1;
   const int64_t rows = j.rows, cols = j.cols, out = j.out;
   float* const image = j.y + at.n * rows * cols * out;
-  for (int64_t phase = 0; phase < step * step; ++phase, from += phase_size) {
-    const int64_t row = at.row * step + phase / step - j.crop_h, col = at.col * step + phase % step - j.crop_w;
-    for (int64_t c = 0; c < out; c += lanes()) {
-      const int64_t left = out - c;
-      V half[M][T];
-      for (int x = 0; x < T; ++x) {
-        V d[T], o[M];
-        for (int y = 0; y < T; ++y) d[y] = hn::LoadU(D(), from + (y * T + x) * xi_step + c);
-        Points<T>::template output<M>(d, o);
-        for (int y = 0; y < M; ++y) half[y][x] = o[y];
-      }
-      const V bias = j.bias ? load_some(j.bias + c, left) : hn::Zero(D());
-      const Finish finish(j.epilogue, c, left);
-      for (int y = 0; y < M; ++y) {
-        const int64_t r = row + y * step;
-        V o[M];
-        Points<T>::template output<M>(half[y], o);
-        for (int x = 0; x < M && r >= 0 && r < rows; ++x) {
-          const int64_t k = col + x * step;
-          if (k >= 0 && k < cols) store_some(finish(hn::Add(o[x], bias)), image + (r * cols + k) * out + c, left);
-        }
+  const int64_t row = at.row * step + phase / step - j.crop_h, col = at.col * step + phase % step - j.crop_w;
+  for (int64_t c = first; c < last; c += lanes()) {
+    const int64_t left = last - c;
+    V half[M][T];
+    for (int x = 0; x < T; ++x) {
+      V d[T], o[M];
+      for (int y = 0; y < T; ++y) d[y] = hn::LoadU(D(), from + (y * T + x) * xi_step + c - first);
+      Points<T>::template output<M>(d, o);
+      for (int y = 0; y < M; ++y) half[y][x] = o[y];
+    }
+    const V bias = j.bias ? load_some(j.bias + c, left) : hn::Zero(D());
+    const Finish finish(j.epilogue, c, left);
+    for (int y = 0; y < M; ++y) {
+      const int64_t r = row + y * step;
+      V o[M];
+      Points<T>::template output<M>(half[y], o);
+      for (int x = 0; x < M && r >= 0 && r < rows; ++x) {
+        const int64_t k = col + x * step;
+        if (k >= 0 && k < cols) store_some(finish(hn::Add(o[x], bias)), image + (r * cols + k) * out + c, left);
       }
     }
   }
@@ -167,161 +170,247 @@ void gather_taps(const WinogradWeights& j, const float* from, int64_t in, int64_
     for (int64_t o = 0; o < out; ++o) to[c * lanes() + o] = from[o * j.out + c * j.in];
 }
 
-// G g G' of all pairs of channels as to[xi][phase of y][panel of outputs][phase of x][in][filter_panel], zero beyond
-// the last output.
+// Where a panel of 32 outputs lies among those of all phases, and where its channels begin.
+struct Panel {
+  int64_t phase, first;
+  Panel(const WinogradJob& j, int64_t p) {
+    const int64_t each = (j.out + filter_panel - 1) / filter_panel;
+    phase = p / each, first = p % each * filter_panel;
+  }
+};
+
+// Input channels are transformed in runs of at most so many, of one phase of x; runs follow one another in the depth.
+constexpr int64_t run_channels = 16;
+int64_t runs_of(const WinogradJob& j) { return j.x_phases() * ((j.in + run_channels - 1) / run_channels); }
+struct Run {
+  int64_t phase, c0, count, depth;  // the depth of its first channel
+  Run(const WinogradJob& j, int64_t k) {
+    const int64_t each = (j.in + run_channels - 1) / run_channels;
+    phase = k / each, c0 = k % each * run_channels, count = std::min(run_channels, j.in - c0),
+    depth = phase * j.in + c0;
+  }
+};
+
+// G g G' of a run and a panel as to[xi*xi_step + channel of the run*filter_panel + output], zero beyond the last
+// output.
+template <int T, int R>
+void transform_run(const WinogradJob& j, const Panel& panel, const Run& run, float* to, int64_t xi_step) {
+  const int64_t phase = panel.phase + run.phase, step = j.x_step * j.y_step;  // one of the two has phases
+  for (int64_t o = 0; o < filter_panel; o += lanes()) {
+    const int64_t out = std::clamp<int64_t>(j.out - panel.first - o, 0, lanes());
+    HWY_ALIGN float taps[R * R * run_channels * hn::MaxLanes(D())];
+    if (out < lanes()) std::fill_n(taps, R * R * run_channels * lanes(), 0.0f);
+    const float* const corner = j.weights.weights + (panel.first + o) * j.weights.out + run.c0 * j.weights.in +
+                                phase / step * j.weights.phase_h + phase % step * j.weights.phase_w;
+    for (int t = 0; t < R * R; ++t)
+      gather_taps(j.weights, corner + t / R * j.weights.tap_h + t % R * j.weights.tap_w, run.count, out,
+                  taps + t * run_channels * lanes());
+    for (int64_t c = 0; c < run.count; ++c) {
+      V half[R][T];  // [column][row]
+      for (int x = 0; x < R; ++x) {
+        V g[R];
+        for (int y = 0; y < R; ++y) g[y] = hn::Load(D(), taps + ((R * y + x) * run_channels + c) * lanes());
+        Points<T>::template weights<R>(g, half[x]);
+      }
+      for (int y = 0; y < T; ++y) {
+        V g[R], u[T];
+        for (int x = 0; x < R; ++x) g[x] = half[x][y];
+        Points<T>::template weights<R>(g, u);
+        for (int x = 0; x < T; ++x) hn::StoreU(u[x], D(), to + (y * T + x) * xi_step + c * filter_panel + o);
+      }
+    }
+  }
+}
+
+// All of them as to[xi][panel, phase of y by phase][depth][filter_panel].
 template <int T, int R>
 void transform_weights(const WinogradJob& j, float* to) {
-  constexpr int64_t width = filter_panel, some = 16;  // `some` input channels at a time
-  const int64_t each = (j.out + width - 1) / width, panels = j.y_phases() * each;
-  const int64_t runs = (j.in + some - 1) / some, in = j.x_phases() * j.in;
+  const int64_t panels = j.panels(), runs = runs_of(j), size = j.depth() * filter_panel;
 #pragma omp parallel for collapse(2) schedule(static)
   for (int64_t p = 0; p < panels; ++p) {
-    for (int64_t k = 0; k < j.x_phases() * runs; ++k) {
-      const int64_t phase = p / each + k / runs, step = j.x_step * j.y_step;  // one of the two has phases
-      const int64_t first = p % each * width, c0 = k % runs * some, count = std::min(some, j.in - c0);
-      for (int64_t o = 0; o < width; o += lanes()) {
-        const int64_t out = std::clamp<int64_t>(j.out - first - o, 0, lanes());
-        HWY_ALIGN float taps[R * R * some * hn::MaxLanes(D())];
-        if (out < lanes()) std::fill_n(taps, R * R * some * lanes(), 0.0f);
-        const float* const corner = j.weights.weights + (first + o) * j.weights.out + c0 * j.weights.in +
-                                    phase / step * j.weights.phase_h + phase % step * j.weights.phase_w;
-        for (int t = 0; t < R * R; ++t)
-          gather_taps(j.weights, corner + t / R * j.weights.tap_h + t % R * j.weights.tap_w, count, out,
-                      taps + t * some * lanes());
-        for (int64_t c = 0; c < count; ++c) {
-          V half[R][T];  // [column][row]
-          for (int x = 0; x < R; ++x) {
-            V g[R];
-            for (int y = 0; y < R; ++y) g[y] = hn::Load(D(), taps + ((R * y + x) * some + c) * lanes());
-            Points<T>::template weights<R>(g, half[x]);
-          }
-          for (int y = 0; y < T; ++y) {
-            V g[R], u[T];
-            for (int x = 0; x < R; ++x) g[x] = half[x][y];
-            Points<T>::template weights<R>(g, u);
-            for (int x = 0; x < T; ++x)
-              hn::StoreU(u[x], D(), to + (((y * T + x) * panels + p) * in + k / runs * j.in + c0 + c) * width + o);
-          }
+    for (int64_t k = 0; k < runs; ++k) {
+      const Run run(j, k);
+      transform_run<T, R>(j, Panel(j, p), run, to + p * size + run.depth * filter_panel, panels * size);
+    }
+  }
+}
+
+// Few tiles: panels of outputs one by one, through all channels.
+template <int T, int R, int NV>
+void forward_by_panels(const WinogradJob& j, const Grid& grid, int64_t in) {
+  constexpr int M = T + 1 - R, X = T * T;
+  const int64_t tiles = grid.count, panels = j.panels(), depth = j.depth(), runs = runs_of(j), width = NV * lanes();
+  const int64_t v_plane = plane_stride(tiles * in), m_plane = plane_stride(tiles * filter_panel);
+  constexpr int64_t u_plane = winograd_runs * run_channels * filter_panel;
+  const Scratch inputs(X * v_plane), own = Scratch::per_thread(X * (m_plane + (j.filters ? 0 : u_plane)));
+  float* const v = inputs.data();
+#pragma omp parallel
+  {
+    float *const m = own.mine(), *const u = m + X * m_plane;
+#pragma omp for schedule(static)
+    for (int64_t t = 0; t < tiles; ++t) transform_input<T, R>(j, grid.place(t, M), v + t * in, v_plane);
+#pragma omp for schedule(dynamic)
+    for (int64_t p = 0; p < panels; ++p) {
+      const Panel panel(j, p);
+      const int64_t last = std::min(panel.first + filter_panel, j.out);
+      // m (+)= v w for w of `count` channels from `from` on
+      const auto products = [&](const float* w, int64_t w_plane, int64_t from, int64_t count) {
+        for (int64_t xi = 0; xi < X; ++xi)
+          for (int64_t o = 0; o < last - panel.first; o += width)
+            product<NV>({v + xi * v_plane + from, in, 1, w + xi * w_plane + o, filter_panel, m + xi * m_plane + o,
+                         filter_panel, count, from > 0},
+                        tiles);
+      };
+      if (j.filters) products(j.filters + p * depth * filter_panel, panels * depth * filter_panel, 0, depth);
+      for (int64_t k = 0; !j.filters && k < runs; k += winograd_runs) {
+        const int64_t from = Run(j, k).depth;
+        int64_t count = 0;
+        for (int64_t i = k; i < std::min(k + winograd_runs, runs); ++i) {
+          const Run run(j, i);
+          transform_run<T, R>(j, panel, run, u + count * filter_panel, u_plane);
+          count += run.count;
+        }
+        products(u, u_plane, from, count);
+      }
+      for (int64_t t = 0; t < tiles; ++t)
+        transform_output<T, M>(m + t * filter_panel, m_plane, panel.phase, panel.first, last, j, grid.place(t, M));
+    }
+  }
+}
+
+// Many tiles: block by block, through all outputs.
+template <int T, int R, int NV>
+void forward_by_blocks(const WinogradJob& j, const Grid& grid, int64_t in) {
+  constexpr int M = T + 1 - R, X = T * T;
+  const int64_t panels = j.panels(), depth = j.depth(), width = NV * lanes(), u_plane = panels * depth * filter_panel;
+  const int64_t each = round_up(j.out, width), out = row_stride(j.y_phases() * each);
+  const Scratch weights(j.filters ? 0 : X * u_plane);
+  if (!j.filters) transform_weights<T, R>(j, weights.data());
+  const float* const u = j.filters ? j.filters : weights.data();
+  const int64_t block = winograd_block(X, in, out), v_plane = plane_stride(block * in),
+                m_plane = plane_stride(block * out);
+  const Scratch own = Scratch::per_thread(X * (v_plane + m_plane));
+#pragma omp parallel
+  {
+    float *const v = own.mine(), *const m = v + X * v_plane;
+#pragma omp for schedule(dynamic)
+    for (int64_t first = 0; first < grid.count; first += block) {
+      const int64_t count = std::min(block, grid.count - first);
+      for (int64_t t = 0; t < count; ++t) transform_input<T, R>(j, grid.place(first + t, M), v + t * in, v_plane);
+      for (int64_t xi = 0; xi < X; ++xi) {
+        for (int64_t p = 0; p < panels; ++p) {
+          const Panel panel(j, p);
+          for (int64_t o = 0; o < std::min(filter_panel, j.out - panel.first); o += width)
+            product<NV>({v + xi * v_plane, in, 1, u + xi * u_plane + p * depth * filter_panel + o, filter_panel,
+                         m + xi * m_plane + panel.phase * each + panel.first + o, out, depth, false},
+                        count);
         }
       }
+      for (int64_t t = 0; t < count; ++t)
+        for (int64_t phase = 0; phase < j.y_phases(); ++phase)
+          transform_output<T, M>(m + t * out + phase * each, m_plane, phase, 0, j.out, j, grid.place(first + t, M));
     }
   }
 }
 
 template <int T, int R, int NV>
 void forward(const WinogradJob& j) {
-  constexpr int M = T + 1 - R, X = T * T;
-  const int64_t width = NV * lanes(), each = (j.out + width - 1) / width, panels = j.y_phases() * each;
-  const int64_t depth = j.x_phases() * j.in;
-  const int64_t in = row_stride(depth - j.in + round_up(j.in, lanes())), out = row_stride(panels * width);
-  const Grid grid(j.n, (j.rows + j.crop_h + j.y_step - 1) / j.y_step, (j.cols + j.crop_w + j.y_step - 1) / j.y_step, M);
-  const int64_t filter_each = (j.out + filter_panel - 1) / filter_panel, filter_panels = j.y_phases() * filter_each;
-  const Tensor weights = j.filters ? Tensor{} : scratch(X * filter_panels * depth * filter_panel);
-  if (weights) transform_weights<T, R>(j, weights.data<float>());
-  const float* const u = j.filters ? j.filters : weights.data<float>();
-  std::vector<int64_t> filters_of;  // a panel of outputs; `width` divides a panel of filters
-  for (int64_t p = 0; p < panels; ++p) {
-    const int64_t panel = p / each * filter_each + p % each * width / filter_panel;
-    filters_of.push_back(panel * depth * filter_panel + p % each * width % filter_panel);
-  }
-  const int64_t u_plane = filter_panels * depth * filter_panel;
-  const WinogradBlocks blocks = winograd_blocks(X, in, out, grid.count, largest_rows);
-  const int64_t block = blocks.tiles, v_plane = plane_stride(block * in), m_plane = plane_stride(block * out);
-  const auto input = [&](int64_t tile, int64_t t, float* v) {
-    transform_input<T, R>(j, grid.place(tile, M), v + t * in, v_plane);
-  };
-  const auto products = [&](int64_t xi, int64_t p, const float* v, float* m, int64_t count) {
-    product<NV>({v + xi * v_plane, in, 1, u + xi * u_plane + filters_of[static_cast<size_t>(p)], filter_panel,
-                 m + xi * m_plane + p * width, out, depth, false},
-                count);
-  };
-  const auto output = [&](int64_t tile, int64_t t, const float* m) {
-    transform_output<T, M>(m + t * out, m_plane, each * width, j, grid.place(tile, M));
-  };
-  if (blocks.shared) {
-    const Tensor memory = scratch(X * (v_plane + m_plane));
-    float *const v = memory.data<float>(), *const m = v + X * v_plane;
-#pragma omp parallel
-    {
-#pragma omp for schedule(static)
-      for (int64_t t = 0; t < block; ++t) input(t, t, v);
-#pragma omp for schedule(dynamic) collapse(2)
-      for (int64_t xi = 0; xi < X; ++xi)
-        for (int64_t p = 0; p < panels; ++p) products(xi, p, v, m, block);
-#pragma omp for schedule(static)
-      for (int64_t t = 0; t < block; ++t) output(t, t, m);
+  const Grid grid(j.n, (j.rows + j.crop_h + j.y_step - 1) / j.y_step, (j.cols + j.crop_w + j.y_step - 1) / j.y_step,
+                  T + 1 - R);
+  const int64_t in = row_stride(j.depth() - j.in + round_up(j.in, lanes()));
+  if (winograd_few(j.depth(), j.y_phases() * j.out, grid.count))
+    forward_by_panels<T, R, NV>(j, grid, in);
+  else
+    forward_by_blocks<T, R, NV>(j, grid, in);
+}
+
+// dw = G' du G for output o and NV vectors of channels of a phase, from du[xi*xi_step + channel].
+template <int T, int R, int NV>
+void transform_sums(const WinogradWeightJob& j, const float* du, int64_t xi_step, int64_t o, int64_t phase,
+                    int64_t first) {
+  static constexpr auto G = shares<T, R>();
+  float* const to = j.dw + o * j.to.out + phase / j.x_step * j.to.phase_h + phase % j.x_step * j.to.phase_w;
+  for (int64_t c = first; c < std::min(first + NV * lanes(), j.in); c += lanes()) {
+    V half[R][T];
+    for (int x = 0; x < T; ++x) {
+      V column[R];
+      for (int k = 0; k < R; ++k) column[k] = hn::Zero(D());
+      for (int y = 0; y < T; ++y) {
+        const V value = hn::LoadU(D(), du + (y * T + x) * xi_step + c - first);
+        for (int k = 0; k < R; ++k) column[k] = hn::MulAdd(set(G[y][k]), value, column[k]);
+      }
+      for (int k = 0; k < R; ++k) half[k][x] = column[k];
     }
-    return;
-  }
-#pragma omp parallel
-  {
-    const Tensor memory = scratch(X * (v_plane + m_plane));
-    float *const v = memory.data<float>(), *const m = v + X * v_plane;
-#pragma omp for schedule(dynamic)
-    for (int64_t first = 0; first < grid.count; first += block) {
-      const int64_t count = std::min(block, grid.count - first);
-      for (int64_t t = 0; t < count; ++t) input(first + t, t, v);
-      for (int64_t xi = 0; xi < X; ++xi)
-        for (int64_t p = 0; p < panels; ++p) products(xi, p, v, m, count);
-      for (int64_t t = 0; t < count; ++t) output(first + t, t, m);
-    }
+    for (int k = 0; k < R; ++k)
+      for (int l = 0; l < R; ++l) {
+        V sum = hn::Zero(D());
+        for (int x = 0; x < T; ++x) sum = hn::MulAdd(set(G[x][l]), half[k][x], sum);
+        store_some(sum, to + k * j.to.tap_h + l * j.to.tap_w + c, j.in - c);
+      }
   }
 }
 
 template <int T, int R, int NV>
 void weight_gradient(const WinogradWeightJob& j) {
   constexpr int M = T + 1 - R, X = T * T;
-  static constexpr auto G = shares<T, R>();
-  const int64_t phases = j.x_step * j.x_step, width = NV * lanes();
-  const int64_t panels = ((phases - 1) * j.in + round_up(j.in, lanes()) + width - 1) / width;
-  const int64_t in = row_stride(panels * width), out = row_stride(round_up(j.out, lanes()));
+  const int64_t phases = j.x_step * j.x_step, width = NV * lanes(), each = (j.in + width - 1) / width;
+  const int64_t panels = phases * each;  // of input channels
+  const int64_t in = row_stride((phases - 1) * j.in + each * width), out = row_stride(round_up(j.out, lanes()));
   const Grid grid(j.n, j.rows, j.cols, M);
-  const int64_t block = winograd_weight_block(X, in, out, grid.count);
-  const int64_t v_plane = plane_stride(block * in), z_plane = plane_stride(block * out),
-                sum_plane = plane_stride(j.out * in);
-  const Tensor memory = scratch(X * (v_plane + z_plane)), sums = scratch(X * sum_plane);
-  float *const v = memory.data<float>(), *const z = v + X * v_plane, *const du = sums.data<float>();
+  const bool few = winograd_few(phases * j.in, j.out, grid.count);
+  const int64_t block = few ? grid.count : winograd_weight_block(X, in, out, grid.count);
+  const int64_t v_plane = plane_stride(block * in), z_plane = plane_stride(block * out);
+  const Scratch transformed(X * (v_plane + z_plane));
+  float *const v = transformed.data(), *const z = v + X * v_plane;
+  const auto transform = [&](int64_t tile, int64_t t) {
+    const Grid::Place at = grid.place(tile, M);
+    transform_input<T, R>(j, at, v + t * in, v_plane);
+    transform_gradient<T, M>(j, at, z + t * out, z_plane);
+  };
+  // sums[xi*xi_step + output*ld ..] (+)= z' v for outputs from o on and the channels of panel p
+  const auto products = [&](int64_t xi, int64_t p, int64_t o, int64_t outputs, int64_t count, float* sums,
+                            int64_t xi_step, int64_t ld, bool add) {
+    product<NV>({z + xi * z_plane + o, 1, out, v + xi * v_plane + p / each * j.in + p % each * width, in,
+                 sums + xi * xi_step, ld, count, add},
+                outputs);
+  };
+  if (few) {  // a thread takes so many outputs and a panel of channels
+    const int64_t some = std::min<int64_t>(winograd_sums * largest_rows, j.out), plane = plane_stride(some * width);
+    const Scratch own = Scratch::per_thread(X * plane);
+#pragma omp parallel
+    {
+#pragma omp for schedule(static)
+      for (int64_t t = 0; t < block; ++t) transform(t, t);
+#pragma omp for schedule(dynamic) collapse(2)
+      for (int64_t p = 0; p < panels; ++p) {
+        for (int64_t first = 0; first < j.out; first += some) {
+          float* const du = own.mine();
+          const int64_t outputs = std::min(some, j.out - first);
+          for (int64_t xi = 0; xi < X; ++xi) products(xi, p, first, outputs, block, du, plane, width, false);
+          for (int64_t o = 0; o < outputs; ++o)
+            transform_sums<T, R, NV>(j, du + o * width, plane, first + o, p / each, p % each * width);
+        }
+      }
+    }
+    return;
+  }
+  const int64_t ld = row_stride(panels * width), plane = plane_stride(j.out * ld);
+  const Scratch sums(X * plane);
+  float* const du = sums.data();
 #pragma omp parallel
   {
     for (int64_t first = 0; first < grid.count; first += block) {
       const int64_t count = std::min(block, grid.count - first);
 #pragma omp for schedule(static)
-      for (int64_t t = 0; t < count; ++t) {
-        const Grid::Place at = grid.place(first + t, M);
-        transform_input<T, R>(j, at, v + t * in, v_plane);
-        transform_gradient<T, M>(j, at, z + t * out, z_plane);
-      }
+      for (int64_t t = 0; t < count; ++t) transform(first + t, t);
 #pragma omp for schedule(static) collapse(2)
       for (int64_t xi = 0; xi < X; ++xi)
-        for (int64_t p = 0; p < panels; ++p)
-          product<NV>({z + xi * z_plane, 1, out, v + xi * v_plane + p * width, in, du + xi * sum_plane + p * width, in,
-                       count, first > 0},
-                      j.out);
+        for (int64_t p = 0; p < panels; ++p) products(xi, p, 0, j.out, count, du + p * width, plane, ld, first > 0);
     }
 #pragma omp for schedule(static) collapse(2)
-    for (int64_t o = 0; o < j.out; ++o) {  // dg = G' du G
-      for (int64_t phase = 0; phase < phases; ++phase) {
-        float* const to = j.dw + o * j.to.out + phase / j.x_step * j.to.phase_h + phase % j.x_step * j.to.phase_w;
-        for (int64_t c = 0; c < j.in; c += lanes()) {
-          V half[R][T];
-          for (int x = 0; x < T; ++x) {
-            V column[R];
-            for (int k = 0; k < R; ++k) column[k] = hn::Zero(D());
-            for (int y = 0; y < T; ++y) {
-              const V value = hn::LoadU(D(), du + (y * T + x) * sum_plane + o * in + phase * j.in + c);
-              for (int k = 0; k < R; ++k) column[k] = hn::MulAdd(set(G[y][k]), value, column[k]);
-            }
-            for (int k = 0; k < R; ++k) half[k][x] = column[k];
-          }
-          for (int k = 0; k < R; ++k)
-            for (int l = 0; l < R; ++l) {
-              V sum = hn::Zero(D());
-              for (int x = 0; x < T; ++x) sum = hn::MulAdd(set(G[x][l]), half[k][x], sum);
-              store_some(sum, to + k * j.to.tap_h + l * j.to.tap_w + c, j.in - c);
-            }
-        }
-      }
-    }
+    for (int64_t o = 0; o < j.out; ++o)
+      for (int64_t p = 0; p < panels; ++p)
+        transform_sums<T, R, NV>(j, du + o * ld + p * width, plane, o, p / each, p % each * width);
   }
 }
 

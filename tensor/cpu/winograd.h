@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "tensor/cpu/conv_job.h"
+#include "tensor/cpu/conv_plan.h"
 
 namespace querent::cpu {
 
@@ -33,25 +34,27 @@ struct WinogradJob {
   Epilogue epilogue = {};
   int64_t x_phases() const { return x_step * x_step; }
   int64_t y_phases() const { return y_step * y_step; }
+  int64_t depth() const { return x_phases() * in; }
+  int64_t panels() const { return y_phases() * ((out + filter_panel - 1) / filter_panel); }  // of transformed weights
 };
 struct WinogradForm {
   int points, taps;  // T, R
   int tile() const { return points + 1 - taps; }
 };
 
-// Tiles that are transformed at once, for padded numbers of channels in all phases. `shared`: all of them, by all
-// threads.
-struct WinogradBlocks {
-  int64_t tiles;
-  bool shared;
-};
-inline WinogradBlocks winograd_blocks(int64_t products, int64_t in, int64_t out, int64_t tiles, int64_t register_rows) {
-  if (in * out > tiles * (in + out)) return {tiles, true};
-  // About a megabyte, and rows come in full register tiles.
-  const int64_t fit = (int64_t{1} << 20) / (products * (in + out) * 4) / register_rows;
-  return {std::clamp<int64_t>(fit, 2, 16) * register_rows, false};
+// Few tiles for so many weights: the transformed weights would be larger than all transformed inputs and products.
+inline bool winograd_few(int64_t in, int64_t out, int64_t tiles) { return in * out > tiles * (in + out); }
+// Then weights are transformed in so many runs of 16 channels by 32 outputs at a time (winograd.cpp), and sums of the
+// gradient are taken over a panel of channels for so many register tiles of outputs: each a third of a megabyte for 36
+// products.
+constexpr int64_t winograd_runs = 4, winograd_sums = 6;
+// Else tiles are taken in blocks of about half a megabyte, in full register tiles whatever the SIMD target.
+inline int64_t winograd_block(int64_t products, int64_t in, int64_t out) {
+  constexpr int64_t register_rows = 14;
+  const int64_t fit = (int64_t{1} << 19) / (products * (in + out) * 4) / register_rows;
+  return std::clamp<int64_t>(fit, 2, 16) * register_rows;
 }
-// Of the weight gradient: four megabytes, or as much as the sums take, which every block adds to.
+// Those of the weight gradient: four megabytes, or as much as the sums take, which every block adds to.
 inline int64_t winograd_weight_block(int64_t products, int64_t in, int64_t out, int64_t tiles) {
   const int64_t bytes = std::clamp<int64_t>(products * in * out * 4, int64_t{4} << 20, int64_t{32} << 20);
   return std::min(tiles, std::clamp<int64_t>(bytes / (products * (in + out) * 4), 16, 1024));

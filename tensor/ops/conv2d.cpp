@@ -221,6 +221,9 @@ const std::vector<Layer>& layers() {
       {"one position, deep", {1, 2, 2, 64}, {34, 4, 4, 64}, {1, 1, 1, 34}, {.stride = 2, .padding = 1}},
       {"few channels from many", {2, 7, 8, 2}, {33, 4, 4, 2}, {2, 3, 4, 33}, {.stride = 2, .padding = 1}},
       {"one output, deep", {1, 5, 4, 37}, {1, 4, 4, 37}, {1, 4, 3, 1}, {.padding = 1}},
+      {"2x2 stride 2", {2, 6, 10, 17}, {35, 2, 2, 17}, {2, 3, 5, 35}, {.stride = 2}},
+      {"2x2 stride 2, a column left over", {2, 14, 31, 17}, {35, 2, 2, 17}, {2, 7, 15, 35}, {.stride = 2}},
+      {"2x2 stride 2, few outputs", {1, 4, 6, 19}, {3, 2, 2, 19}, {1, 2, 3, 3}, {.stride = 2}},
       {"tails of every block", {1, 13, 17, 33}, {37, 3, 3, 33}, {1, 13, 17, 37}, {.padding = 1}},
   };
   return all;

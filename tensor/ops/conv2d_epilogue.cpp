@@ -63,6 +63,8 @@ std::vector<Case> cases() {
   for (const Layer& l : {Layer{"3x3", {2, 8, 9, 16}, {17, 3, 3, 16}, {.padding = 1}},
                          {"3x3, narrow", {2, 5, 5, 3}, {20, 3, 3, 3}, {.padding = 1}},
                          {"1x1", {1, 9, 10, 17}, {5, 1, 1, 17}, {}},
+                         {"1x1, few outputs", {1, 5, 6, 19}, {3, 1, 1, 19}, {}},
+                         {"2x2 stride 2", {1, 6, 8, 17}, {37, 2, 2, 17}, {.stride = 2}},
                          {"7x7 stride 2", {1, 15, 13, 3}, {8, 7, 7, 3}, {.stride = 2, .padding = 3}},
                          {"groups", {2, 8, 9, 6}, {4, 3, 3, 3}, {.padding = 1, .groups = 2}}}) {
     const Sample o{{l.w[0]}}, var{{l.w[0]}, Sample::uniform, 1.0, 0.5};

@@ -170,7 +170,7 @@ extern constinit const Op bce_with_logits_op{
     .cost = cost_bce,
     .grad = grad_bce,
     .keep = {"logits", "target", "weight"},
-    .kernel = {.ref = ref_bce, .cpu = nullptr, .cuda = cuda::bce_with_logits},
+    .kernel = {.ref = ref_bce, .cpu = cpu::bce_with_logits, .cuda = cuda::bce_with_logits},
     .cases = cases_bce};
 extern constinit const Op bce_with_logits_grad_op{
     .name = "bce_with_logits_grad",
@@ -181,7 +181,7 @@ extern constinit const Op bce_with_logits_grad_op{
     .cost = cost_bce_grad,
     .grad = no_gradient,
     .keep = {},
-    .kernel = {.ref = ref_bce_grad, .cpu = nullptr, .cuda = cuda::bce_with_logits_grad},
+    .kernel = {.ref = ref_bce_grad, .cpu = cpu::bce_with_logits_grad, .cuda = cuda::bce_with_logits_grad},
     .cases = cases_bce_grad};
 extern constinit const Op l1_loss_op{.name = "l1_loss",
                                      .formula = "loss = mean |a - b|",
