@@ -71,7 +71,7 @@ void exchange_halves(std::vector<T>& values, const Shape& shape) {
   }
 }
 
-// Fills `t`, of elements T, from the file's values in the file's order.
+// Fills `t`, of f32 where T is float, from the file's values in the file's order.
 template <class T>
 void fill_from_file(const Tensor& t, FileLayout layout, std::vector<T> values, bool swap_halves) {
   const Shape shape = querent::file_shape(t.shape(), layout);
@@ -79,7 +79,10 @@ void fill_from_file(const Tensor& t, FileLayout layout, std::vector<T> values, b
   if (swap_halves) exchange_halves(values, shape);
   if (t.has_data() && t.numel() > 0) {
     values = file_to_engine(values, permutation(t.shape(), layout));
-    copy_bytes(t.raw(), t.device(), values.data(), Device::cpu(), t.bytes());
+    if constexpr (std::is_same_v<T, float>)
+      copy_bytes(t.raw(), t.device(), values.data(), Device::cpu(), t.bytes());
+    else
+      t.copy_from(Tensor::from(std::span<const double>(values), t.shape()).cast(t.dtype()));
   }
 }
 

@@ -94,6 +94,9 @@ size_t norm_relu(Capture& c) {
   return dropped;
 }
 
+// What lies in bf16 was rounded when it was stored; rules that keep a value within a kernel would leave that out.
+bool is_rounded(const Value& v) { return v.tensor.dtype() == DType::bf16; }
+
 // y = relu(batch_norm_train(x) + z), the end of a residual block, where z is there before: one pass, and neither the
 // norm nor the sum is written.
 size_t norm_add_relu(Capture& c) {
@@ -101,7 +104,7 @@ size_t norm_add_relu(Capture& c) {
   const Readers readers(c);
   for (size_t i = 0; i < c.records.size(); ++i) {
     CapturedRecord& r = c.records[i];
-    if (r.op != &batch_norm_train_op) continue;
+    if (r.op != &batch_norm_train_op || is_rounded(r.out[0])) continue;
     CapturedRecord* const add = readers.only(r, r.out[0], c);
     if (!add || !is_plain_sum(*add)) continue;
     CapturedRecord* const relu = readers.only(*add, add->out[0], c);
@@ -164,9 +167,6 @@ size_t norm_relu_gradient(Capture& c) {
   }
   return dropped;
 }
-
-// What lies in bf16 was rounded when it was stored; the two rules below would leave that rounding out.
-bool is_rounded(const Value& v) { return v.tensor.dtype() == DType::bf16; }
 
 // relu(batch_norm_eval(conv2d(x))), or one of the two: done to each output of the convolution before it is stored.
 size_t convolution_epilogue(Capture& c) {

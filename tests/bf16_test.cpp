@@ -111,7 +111,7 @@ Training train(const std::string& name, DType type, int64_t steps, bool eager = 
 template <class F>
 void for_each_case_in_bf16(F f) {
   for_each_good_case([&](const Op& op, const Case& c) {
-    if (op.name != "rank_mean") f(op, c);
+    if (!op.name.ends_with("rank_mean")) f(op, c);
   });
 }
 
@@ -293,6 +293,7 @@ TEST_CASE("the plan of a training in bf16 needs less for its values than in f32"
   };
   const TrainingMemory f32 = plan(DType::f32), bf16 = plan(DType::bf16);
   CHECK(bf16.arena < 0.65 * static_cast<double>(f32.arena));
-  CHECK(bf16.widened > 0 && f32.widened == 0);  // on the CPU: copies in f32 for one kernel at a time
+  CHECK(f32.widened == 0);
+  CHECK(bf16.widened > 0);  // on the CPU: copies in f32 for one kernel at a time
 }
 TEST_SUITE_END();

@@ -98,7 +98,9 @@ inline const std::set<std::string_view> f32_only = {"cross_entropy",
                                                     "adam_update",
                                                     "accumulate",
                                                     "update_running_stats",
-                                                    "rank_mean"};
+                                                    "rank_mean",
+                                                    "begin_rank_mean",
+                                                    "end_rank_mean"};
 
 // A library that cannot add the bias in the same pass stores the sum without it: twice rounded.
 inline double between(const Op& op, const Case& c, DType dtype) {

@@ -2,7 +2,9 @@
 // number of threads.
 #include <doctest/doctest.h>
 
+#include "tensor/ledger.h"
 #include "tensor/op_attrs.h"
+#include "tensor/ops.h"
 #include "tensor/run.h"
 #include "tensor/selftest.h"
 #include "tests/op_samples.h"
@@ -77,6 +79,22 @@ TEST_CASE("shapes without a Winograd form are computed directly, to the same bit
     const Forced forced(ConvAlgorithm::winograd4);
     CHECK(std::ranges::equal(before[0].host(), run_case(op, c, DType::f32)[0].host()));
   }
+}
+
+TEST_CASE("the ledger says how each convolution was computed") {
+  const Tensor x = Tensor::zeros({1, 32, 32, 64}), w = Tensor::zeros({64, 3, 3, 64});
+  const auto said = [&] {
+    const Ledger ledger;
+    conv2d(x, w, {}, {.padding = 1});
+    relu(x);
+    return std::pair(ledger.listing(), ledger.json_lines());
+  };
+  const auto [text_of, json_of] = said();
+  CHECK(text_of.find("[cpu winograd F(4,3), ") != std::string::npos);
+  CHECK(json_of.find(R"x("kernel":"cpu","algorithm":"winograd F(4,3)","flops")x") != std::string::npos);
+  CHECK(json_of.find(R"("kernel":"cpu","flops")") != std::string::npos);  // the ReLU chooses nothing
+  const Forced forced(ConvAlgorithm::direct);
+  CHECK(said().second.find(R"("algorithm":"direct")") != std::string::npos);
 }
 
 TEST_CASE("names of algorithms") {

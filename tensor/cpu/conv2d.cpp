@@ -349,13 +349,44 @@ int64_t direct_scratch(int64_t in, int64_t out, int64_t kh, int64_t kw, int64_t 
 // The same for the weight gradient: sums of one size, those of small filters for each of 16 parts (conv_weight.cpp).
 int64_t weight_scratch(int64_t sums) { return (sums <= 32768 ? 16 * sums : sums) + 16; }
 
+// f(choice, attributes, filters, direction, image, positions) when the call is a convolution or one of its gradients.
+template <class F>
+void with_choice(const Op& op, const Call& c, F f) {
+  const auto of = [&](const Conv2dAttrs& a, const Shape& w, Direction d, const Tensor& image, const Tensor& positions) {
+    const Tensor& counted = d == Direction::adjoint && a.stride.h == 1 ? image : positions;
+    f(choose(a, w, d, counted.dim(0), counted.dim(1), counted.dim(2)), a, w, d, image, positions);
+  };
+  if (op.name == "conv2d") {
+    of(c.attrs.as<Conv2dAttrs>(), c.in[1].shape(), Direction::forward, c.in[0], c.out[0]);
+  } else if (op.name == "conv2d_epilogue") {
+    of(c.attrs.as<Conv2dEpilogueAttrs>().conv, c.in[1].shape(), Direction::forward, c.in[0], c.out[0]);
+  } else if (op.name == "conv2d_grad_input") {
+    of(c.attrs.as<Conv2dGradInputAttrs>().conv, c.in[1].shape(), Direction::adjoint, c.out[0], c.in[0]);
+  } else if (op.name == "conv_transpose2d") {
+    const auto& a = c.attrs.as<ConvTranspose2dAttrs>();
+    of({a.stride, a.padding, a.dilation, a.groups}, c.in[1].shape(), Direction::adjoint, c.out[0], c.in[0]);
+  } else if (op.name == "conv2d_grad_weight") {
+    of(c.attrs.as<Conv2dGradWeightAttrs>().conv, c.out[0].shape(), Direction::weight, c.in[0], c.in[1]);
+  }
+}
+
 }  // namespace
+
+std::string algorithm(const Op& op, const Call& c) {
+  std::string name;
+  with_choice(op, c, [&](const Choice& choice, auto&&...) {
+    constexpr const char* kinds[] = {"direct", "tiled", "deep", "folded"};
+    name = choice.kind == Choice::winograd ? text("winograd F({},{})", choice.form.tile(), choice.form.taps)
+                                           : kinds[choice.kind];
+  });
+  return name;
+}
 
 int64_t scratch_floats(const Op& op, const Call& c) {
   int64_t floats = 0;
-  const auto of = [&](const Conv2dAttrs& a, const Shape& w, Direction d, const Tensor& image, const Tensor& positions) {
+  with_choice(op, c, [&](const Choice& choice, const Conv2dAttrs& a, const Shape& w, Direction d, const Tensor& image,
+                         const Tensor& positions) {
     const Tensor& counted = d == Direction::adjoint && a.stride.h == 1 ? image : positions;
-    const Choice choice = choose(a, w, d, counted.dim(0), counted.dim(1), counted.dim(2));
     const int64_t in = image.dim(3), out = positions.dim(3);
     if (choice.kind == Choice::winograd)
       floats = winograd_scratch(choice.form, d, image.dim(0), counted.dim(1) + (d == Direction::adjoint ? a.stride.h - 1 : 0),
@@ -374,19 +405,7 @@ int64_t scratch_floats(const Op& op, const Call& c) {
       floats = direct_scratch(out, in, w[1], w[2], 1, (image.dim(2) + a.stride.w - 1) / a.stride.w, image.numel() / in);
     else
       floats = weight_scratch(w.numel() / out * up_to(out / a.groups, 32) * a.groups);
-  };
-  if (op.name == "conv2d") {
-    of(c.attrs.as<Conv2dAttrs>(), c.in[1].shape(), Direction::forward, c.in[0], c.out[0]);
-  } else if (op.name == "conv2d_epilogue") {
-    of(c.attrs.as<Conv2dEpilogueAttrs>().conv, c.in[1].shape(), Direction::forward, c.in[0], c.out[0]);
-  } else if (op.name == "conv2d_grad_input") {
-    of(c.attrs.as<Conv2dGradInputAttrs>().conv, c.in[1].shape(), Direction::adjoint, c.out[0], c.in[0]);
-  } else if (op.name == "conv_transpose2d") {
-    const auto& a = c.attrs.as<ConvTranspose2dAttrs>();
-    of({a.stride, a.padding, a.dilation, a.groups}, c.in[1].shape(), Direction::adjoint, c.out[0], c.in[0]);
-  } else if (op.name == "conv2d_grad_weight") {
-    of(c.attrs.as<Conv2dGradWeightAttrs>().conv, c.out[0].shape(), Direction::weight, c.in[0], c.in[1]);
-  }
+  });
   return floats;
 }
 
