@@ -18,8 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t largest_json = uint64_t{64} << 20;
-
 std::string figure(const json& v, int digits) { return v.is_null() ? "-" : fixed(v.get<double>(), digits); }
 
 void print_table(const json& results) {
@@ -70,15 +68,8 @@ int experiment_chestxray8(const Options& options) {
   const bool finished = al::run_chestxray8(config, dataset, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string path = write_chestxray8_report(o.out, o.command_line);
-  const std::string results = read_file(o.out + "/chestxray8.json", largest_json);
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_table(parse_json(results));
-    std::printf("report: %s\n", path.c_str());
-  }
-  return 0;
+  const std::string page = write_chestxray8_report(o.out, o.command_line);
+  return show_results(o, o.out + "/chestxray8.json", page, print_table);
 }
 
 }  // namespace querent::app

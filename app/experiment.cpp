@@ -117,14 +117,8 @@ int experiment_paper(const Options& options) {
   const bool finished = al::run_paper(config, dataset, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string page = write_paper_report(o.out), results = read_file(o.out + "/paper.json", size_t{256} << 20);
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_tables(parse_json(results));
-    std::printf("report: %s\n", page.c_str());
-  }
-  return 0;
+  const std::string page = write_paper_report(o.out);
+  return show_results(o, o.out + "/paper.json", page, print_tables);
 }
 
 }  // namespace querent::app

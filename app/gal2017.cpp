@@ -131,15 +131,8 @@ int experiment_gal2017(const Options& options) {
   const bool finished = al::run_gal2017(config, dataset, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string path = write_gal2017_report(o.out, o.command_line);
-  const std::string results = read_file(o.out + "/gal2017.json", largest_json);
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_table(parse_json(results));
-    std::printf("report: %s\n", path.c_str());
-  }
-  return 0;
+  const std::string page = write_gal2017_report(o.out, o.command_line);
+  return show_results(o, o.out + "/gal2017.json", page, print_table);
 }
 
 }  // namespace querent::app

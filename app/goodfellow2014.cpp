@@ -140,15 +140,8 @@ int experiment_goodfellow2014(const Options& options) {
   const bool finished = al::run_goodfellow2014(config, dataset, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string path = write_goodfellow2014_report(o.out, o.command_line);
-  const std::string results = read_file(o.out + "/goodfellow2014.json", largest_json);
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_table(parse_json(results));
-    std::printf("report: %s\n", path.c_str());
-  }
-  return 0;
+  const std::string page = write_goodfellow2014_report(o.out, o.command_line);
+  return show_results(o, o.out + "/goodfellow2014.json", page, print_table);
 }
 
 }  // namespace querent::app

@@ -239,15 +239,8 @@ int experiment_mahapatra2013(const Options& options) {
   const bool finished = al::run_mahapatra2013(config, dataset, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string path = write_mahapatra2013_report(o.out);
-  const std::string results = read_file(o.out + "/mahapatra2013.json", largest_json);
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_table(parse_json(results));
-    std::printf("report: %s\n", path.c_str());
-  }
-  return 0;
+  const std::string page = write_mahapatra2013_report(o.out);
+  return show_results(o, o.out + "/mahapatra2013.json", page, print_table);
 }
 
 }  // namespace querent::app

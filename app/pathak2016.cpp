@@ -128,15 +128,8 @@ int experiment_pathak2016(const Options& options) {
   const bool finished = al::run_pathak2016(config, dataset, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string path = write_pathak2016_report(o.out, o.command_line);
-  const std::string results = read_file(o.out + "/pathak2016.json", largest_pathak);
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_fillings(parse_json(results));
-    std::printf("report: %s\n", path.c_str());
-  }
-  return 0;
+  const std::string page = write_pathak2016_report(o.out, o.command_line);
+  return show_results(o, o.out + "/pathak2016.json", page, print_fillings);
 }
 
 }  // namespace querent::app

@@ -18,7 +18,20 @@ namespace {
 
 constexpr uint64_t picture_budget = uint64_t{9} << 20;  // bytes of base64; the page stays below 12 MB
 
+constexpr uint64_t largest_shown = uint64_t{256} << 20;
+
 }  // namespace
+
+int show_results(const Options& o, const std::string& results, const std::string& page, void (*print)(const nlohmann::json&)) {
+  const std::string json = read_file(results, largest_shown);
+  if (o.json) {
+    std::printf("%s", json.c_str());
+  } else if (!o.quiet) {
+    print(parse_json(json));
+    std::printf("report: %s\n", page.c_str());
+  }
+  return 0;
+}
 
 std::string write_report(const std::string& run_folder) {
   const Results results = read_results(run_folder);

@@ -5,6 +5,12 @@
 
 namespace querent::app {
 
+struct Options;
+// How every experiment ends: `results`, a JSON file, as it is with --json, else printed as a table with the path of the
+// page, unless --quiet. The exit code.
+int show_results(const Options& o, const std::string& results, const std::string& page,
+                 void (*print)(const nlohmann::json& results));
+
 // Writes run_folder/report/index.html and returns its path. Error when there are no results yet.
 std::string write_report(const std::string& run_folder);
 

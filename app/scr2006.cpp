@@ -97,15 +97,8 @@ int experiment_scr2006(const Options& options) {
   const bool finished = al::run_scr2006(config, films.of, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string path = write_scr2006_report(o.out, o.command_line);
-  const std::string results = read_file(o.out + "/scr2006.json");
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_table(parse_json(results));
-    std::printf("report: %s\n", path.c_str());
-  }
-  return 0;
+  const std::string page = write_scr2006_report(o.out, o.command_line);
+  return show_results(o, o.out + "/scr2006.json", page, print_table);
 }
 
 }  // namespace querent::app

@@ -256,15 +256,8 @@ int experiment_tajbakhsh2016(const Options& options) {
   const bool finished = al::run_tajbakhsh2016(config, target, source, o.out, hooks);
   screen.end();
   if (!finished) return stopped(o.out, o.command_line);
-  const std::string path = write_tajbakhsh2016_report(o.out, o.command_line);
-  const std::string results = read_file(o.out + "/tajbakhsh2016.json", largest_tajbakhsh);
-  if (o.json) {
-    std::printf("%s", results.c_str());
-  } else if (!o.quiet) {
-    print_by_depth(parse_json(results));
-    std::printf("report: %s\n", path.c_str());
-  }
-  return 0;
+  const std::string page = write_tajbakhsh2016_report(o.out, o.command_line);
+  return show_results(o, o.out + "/tajbakhsh2016.json", page, print_by_depth);
 }
 
 }  // namespace querent::app
