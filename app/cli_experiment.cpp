@@ -58,7 +58,7 @@ void paper_flags(CLI::App* v, Options& o) {
   v->add_option(
        "--ablation", p.ablations,
        "The method with one thing changed, at the largest fraction: no_uncertainty, no_boundary, no_intensity, "
-       "epistemic, aleatoric; with films of a network also no_gan, no_nmi, no_vgg, no_mse; or all")
+       "only_rigid, epistemic, aleatoric; with films of a network also no_gan, no_nmi, no_vgg, no_mse; or all")
       ->delimiter(',');
   v->add_option("--tune-depth", p.tune_depth, "Train only the last K layers (1: the output layer; 0: all)")
       ->capture_default_str();

@@ -3,12 +3,13 @@
 
     python3 bench/models_torch.py unet train 8 128 16 --threads 2 --repeats 5 --mode channels_last
 Modes: eager | channels_last | compile | reduce-overhead | max-autotune (the last three are modes of torch.compile,
-channels_last). --device cuda times a GPU, with --tf32 1 in TF32; deterministic kernels unless --deterministic 0. Same architectures, shapes, losses and optimizers
+channels_last). With jemalloc preloaded, its name is added to the mode. --device cuda times a GPU, with --tf32 1 in TF32; deterministic kernels unless --deterministic 0. Same architectures, shapes, losses and optimizers
 as bench/models.cpp. mc is 20 passes of the whole network, as most code does it; with --together 5 (of 1, 2, 4, 5, 10, 20)
 what comes before the first dropout is computed once and so many passes of the rest lie in one batch.
 """
 import argparse
 import json
+import os
 import resource
 import statistics
 import time
@@ -250,7 +251,8 @@ def main():
         finish()
         ms.append(1000 * (time.perf_counter() - t))
     print(json.dumps({"model": a.model, "phase": a.phase, "batch": a.batch, "size": a.size, "width": a.width,
-                      "threads": a.threads, "device": a.device, "mode": a.mode,
+                      "threads": a.threads, "device": a.device,
+                      "mode": a.mode + ("+jemalloc" if "jemalloc" in os.environ.get("LD_PRELOAD", "") else ""),
                       "policy": ("deterministic" if a.deterministic else "any order") + (" tf32" if a.tf32 else " strict"),
                       "torch": torch.__version__, "together": a.together, "ms": statistics.median(ms),
                       "ms_min": min(ms), "ms_max": max(ms),

@@ -274,7 +274,7 @@ TEST_CASE("every arm spends its share: distinct real training films, those of th
       if (task == "seg" && arm == "full") CHECK(a.at("pixels") == 1);
     }
     CHECK(arms == std::set<std::string>{"full", "first", "method", "selection", "random", "loop", "no_uncertainty",
-                                        "no_boundary", "no_intensity", "epistemic", "aleatoric"});
+                                        "no_boundary", "no_intensity", "only_rigid", "epistemic", "aleatoric"});
     REQUIRE(r.at("table").size() == (task == "seg" ? 2 : 3));
     REQUIRE(r.at("table")[0].at("cells").size() == 4);  // 25 %, 35 %, full, random 35 %
     CHECK(r.at("table")[0].at("cells")[3].at("arm") == "random");
@@ -296,7 +296,11 @@ TEST_CASE("every arm spends its share: distinct real training films, those of th
         const Image image = data::decode_image((out / film.at("image").get<std::string>()).string());
         CHECK((image.height == 32 && image.width == 32));
         CHECK(fs::exists(out / film.at("mask").get<std::string>()));
-        CHECK(film.at("edit").contains("variant"));
+        const json& edit = film.at("edit");
+        CHECK(edit.contains("variant"));
+        const std::string arm = unit.at("arm");
+        if (arm == "no_boundary" || arm == "only_rigid") CHECK(edit.value("boundary", json::array()).empty());
+        if (arm == "no_intensity" || arm == "only_rigid") CHECK_FALSE(edit.contains("intensity"));
       }
     }
     // The method's films were chosen from twice as many as there are bases; a random arm looks at no film twice.

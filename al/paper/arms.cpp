@@ -17,6 +17,7 @@ constexpr std::array table = {
     Ablation{"no_uncertainty", "films chosen at random instead of by their variance", false},
     Ablation{"no_boundary", "films without displaced boundaries", false},
     Ablation{"no_intensity", "films without changed intensities", false},
+    Ablation{"only_rigid", "films only turned, shifted and scaled", false},
     Ablation{"no_nmi", "content loss without normalised mutual information", true},
     Ablation{"no_vgg", "content loss without the distance of VGG16 features", true},
     Ablation{"no_mse", "content loss without the mean squared error", true},
@@ -96,8 +97,9 @@ void check_gan(const PaperConfig& config, const std::string& arm, const std::set
 
 FilmSource film_source(const PaperConfig& config, const Arm& arm, uint64_t seed) {
   EditOptions edits = config.edits_as_printed ? paper_edits() : EditOptions{};
-  if (arm.name == "no_boundary") edits.boundary_share = 0;
-  if (arm.name == "no_intensity") edits.intensity_share = 0;
+  const bool only_rigid = arm.name == "only_rigid";
+  if (only_rigid || arm.name == "no_boundary") edits.boundary_share = 0;
+  if (only_rigid || arm.name == "no_intensity") edits.intensity_share = 0;
   const uint64_t key = mix_key(seed, hash_name("films"));
   const std::string folder = gan_folder(config, arm.name);
   if (folder.empty()) return edited_films(key, edits);
