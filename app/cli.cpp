@@ -70,7 +70,7 @@ void model_flags(CLI::App* v, Options& o) {
   v->add_option("--batch", o.batch, "Images per step (0: seg 8, cls 16; auto: the largest batch that fits, at most 32)")
       ->transform(CLI::Transformer(std::map<std::string, int64_t>{{"auto", automatic_batch}}).description(""))
       ->capture_default_str();
-  v->add_option("--lr", o.lr, "Peak learning rate of AdamW (0: seg 3e-3, cls 1e-3)")->capture_default_str();
+  v->add_option("--lr", o.lr, "Peak learning rate of AdamW (0: seg 3e-3, cls 1e-3, vgg16 1e-4)")->capture_default_str();
   v->add_option("--weight-decay", o.weight_decay, "AdamW weight decay")->capture_default_str();
   v->add_option("--conv", o.conv,
                 "3x3 and 4x4 convolutions: auto (a table of shapes) | direct | winograd2 | winograd4; results differ by "

@@ -32,7 +32,7 @@ Options with_defaults(Options o) {
   if (o.width == 0) o.width = o.model == "resnet18" || o.model == "bcnn" ? 32 : 16;
   if (o.dropout < 0) o.dropout = seg ? 0.1 : 0.2;
   if (o.batch == 0) o.batch = seg ? 8 : 16;
-  if (o.lr == 0) o.lr = seg ? 3e-3 : 1e-3;
+  if (o.lr == 0) o.lr = seg ? 3e-3 : o.model == "vgg16" ? 1e-4 : 1e-3;  // VGG16 has no norms: at 1e-3 it stays at chance
   if (o.seeds == 0) o.seeds = 3;
   if (o.start == 0) o.start = seg ? 4 : 16;
   if (o.budget == 0) o.budget = seg ? 64 : 250;
