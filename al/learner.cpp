@@ -1,5 +1,6 @@
 #include "al/learner.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <numeric>
@@ -74,7 +75,7 @@ bool Learner::train(data::Loader& loader, std::span<const int64_t> cases, const 
         const data::Batch b = loader.train_batch(cases, k * ranks + rank, share);
         return train_on.prepare(b.x, model_.segments ? b.mask_labels() : b.label);
       },
-      data::prefetching(2 * loader.batch_bytes(share)));  // the targets take as much again
+      data::prefetching((model_.segments ? 2 : 1) * loader.batch_bytes(share)));  // targets of pixels: as much again
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
   for (; step < o.steps; ++step) {
@@ -100,14 +101,20 @@ Inference& Learner::inference() const {
   return *inference_;
 }
 
+std::vector<std::vector<float>> Learner::answers(const data::Loader& loader, std::span<const int64_t> batch) const {
+  const Tensor p = inference()(loader.batch(batch).x).probability;
+  std::vector<std::vector<float>> rows;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    rows.push_back(p.batch(static_cast<int64_t>(i), 1).host());
+    if (!model_.segments && rows[i].size() == 1) rows[i] = {1 - rows[i][0], rows[i][0]};
+  }
+  return rows;
+}
+
 std::vector<std::vector<float>> Learner::predict(const data::Loader& loader, std::span<const int64_t> cases) const {
   using Row = std::vector<float>;
   return in_turns<Row>(cases.size(), predict_batch, {}, [&](size_t first, std::span<Row> rows) {
-    const Tensor p = inference()(loader.batch(cases.subspan(first, rows.size())).x).probability;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      rows[i] = p.batch(static_cast<int64_t>(i), 1).host();
-      if (!model_.segments && rows[i].size() == 1) rows[i] = {1 - rows[i][0], rows[i][0]};
-    }
+    std::ranges::move(answers(loader, cases.subspan(first, rows.size())), rows.begin());
   });
 }
 

@@ -52,6 +52,8 @@ class Learner {
   // Probabilities of one deterministic pass, case by case: [C] for classifiers (C = 1 becomes {1-p, p}), [H*W] for
   // segmenters. Ranks look at the batches in turn (al/turns.h).
   std::vector<std::vector<float>> predict(const data::Loader& loader, std::span<const int64_t> cases) const;
+  // The same of one batch, by this rank alone: for work that is shared out in another way.
+  std::vector<std::vector<float>> answers(const data::Loader& loader, std::span<const int64_t> batch) const;
 
   const Model& model() const { return model_; }
   Inference& inference() const;  // Programs that are kept until the next training

@@ -31,7 +31,15 @@ void check_ranks(const std::string& verb) {
   const char* launched = std::getenv("OMPI_COMM_WORLD_SIZE");
   const std::string missing = launched && std::string_view(launched) != "1" ? ranks_missing() : "";
   check(missing.empty(), "mpirun: {}; its processes cannot work together", missing);
-  const std::set<std::string_view> shared = {"train", "eval", "run", "experiment paper", "experiment gal2017"};
+  const std::set<std::string_view> shared = {"train",
+                                             "eval",
+                                             "predict",
+                                             "run",
+                                             "synth train",
+                                             "synth sample",
+                                             "synth check",
+                                             "experiment paper",
+                                             "experiment gal2017"};
   check(collective().size == 1 || shared.contains(verb), "{}: works in one process; start it without mpirun", verb);
 }
 

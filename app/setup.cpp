@@ -8,6 +8,7 @@
 #include "app/version.h"
 #include "data/check.h"
 #include "data/layouts.h"
+#include "data/prefetch.h"
 #include "data/split.h"
 #include "models/train.h"
 #include "tensor/backend.h"
@@ -75,13 +76,17 @@ void fit_batch(Options& o, const data::Dataset& dataset) {
   constexpr int64_t most = 32;  // more images a step are no longer better for what is learnt
   const ModelOptions model = model_options(o, dataset);
   const MachineMemory memory = memory_of(compute_device());
+  const TrainingPlace place{compute_device(), [](size_t bytes) { return data::prefetching(bytes).ahead; }};
+  const auto largest = [&](size_t bytes, int64_t limit) {
+    return largest_batch(model, o.size, bytes, limit, {}, o.recompute, place);
+  };
   const bool automatic = o.batch == automatic_batch;
-  if (automatic) o.batch = std::max<int64_t>(1, largest_batch(model, o.size, memory.total / 2, most, {}, o.recompute));
+  if (automatic) o.batch = std::max<int64_t>(1, largest(memory.total / 2, most));
   check(o.batch >= 1, "train: --batch must be at least 1, or auto, got {}", o.batch);
   const int64_t ranks = collective().size, share = share_of_batch(o.batch);
-  const size_t needed = plan_training(model, o.size, share, {}, o.recompute).total();
+  const size_t needed = plan_training(model, o.size, share, {}, o.recompute, place).total();
   if (memory.available == 0 || needed <= memory.available) return;
-  const int64_t fits = ranks * largest_batch(model, o.size, memory.available, share, {}, o.recompute);
+  const int64_t fits = ranks * largest(memory.available, share);
   check(false, "train: a batch of {} at {} pixels needs {} MiB and {} MiB are free; {}", o.batch, o.size, needed >> 20,
         memory.available >> 20,
         fits > 0 ? text("--batch {} would fit", fits)

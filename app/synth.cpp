@@ -8,6 +8,7 @@
 
 #include "al/synthesis/gan_session.h"
 #include "al/synthesis/synthesizer.h"
+#include "al/turns.h"
 #include "app/options.h"
 #include "app/setup.h"
 #include "app/stop.h"
@@ -24,7 +25,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t timed_steps = 5;    // of the GAN before its time is estimated
-constexpr size_t pictures_shown = 8;  // on the contact sheet
+constexpr int64_t pictures_shown = 8;  // on the contact sheet
 
 // The cases whose ids a text file lists, one a line, in its order.
 std::vector<int64_t> listed_cases(const data::Dataset& d, const std::string& path) {
@@ -59,6 +60,30 @@ std::string short_number(double v) {
   return digits;
 }
 
+// What is written of one film that was drawn, and what the contact sheet shows: base, mask, film, on the first few.
+struct Drawn {
+  std::string id, row, film, mask;  // a line of labels.csv; PNGs
+  std::vector<Image> shown;
+};
+void put(std::string& to, const Drawn& d) {
+  for (const std::string* part : {&d.id, &d.row, &d.film, &d.mask}) al::put(to, *part);
+  al::put(to, d.shown.size());
+  for (const Image& image : d.shown) {
+    for (const int64_t n : {image.height, image.width, image.channels}) al::put(to, n);
+    al::put(to, image.pixels);
+  }
+}
+void take(std::string_view& from, Drawn& d) {
+  for (std::string* part : {&d.id, &d.row, &d.film, &d.mask}) al::take(from, *part);
+  size_t shown = 0;
+  al::take(from, shown);
+  d.shown.resize(shown);
+  for (Image& image : d.shown) {
+    for (int64_t* n : {&image.height, &image.width, &image.channels}) al::take(from, *n);
+    al::take(from, image.pixels);
+  }
+}
+
 std::string what_is_trained(const al::SynthesisOptions& s, size_t films) {
   std::string said = text("{} GAN on {} films at {} px, {} steps of {}", s.gan, films, s.size, s.steps, s.batch);
   if (s.gan == "paper" && s.vgg_weights.empty())
@@ -73,6 +98,7 @@ int synth_train(const Options& o) {
   al::SynthesisOptions s = o.synth;
   s.seed = o.seed;
   al::check_options(s);
+  al::check_ranks_share(s);
   if (!s.vgg_weights.empty())
     check(fs::exists(s.vgg_weights), "{}: no such file; give the weights of a vgg16 as --vgg-weights", s.vgg_weights);
   check(o.force || !fs::exists(generator),
@@ -163,28 +189,42 @@ int synth_sample(const Options& o) {
   std::string csv = "id,image,mask,label,patient_id,base,variant,edit,synthetic\n";
   std::vector<std::vector<Image>> sheet;
   const auto many = static_cast<int64_t>(bases.size());
-  for (int64_t k = 0; k < o.count; ++k) {
-    if (interrupted()) {
-      terminal.end();
-      std::fprintf(stderr, "stopped after %ld of %ld films\n", static_cast<long>(k), static_cast<long>(o.count));
-      return 130;
-    }
+  const auto file = [](int64_t k) {
+    char name[32];
+    std::snprintf(name, sizeof name, "s/film_%05ld.png", static_cast<long>(k + 1));
+    return std::string(name);
+  };
+  const auto draw = [&](int64_t k) {
     const int64_t index = bases[static_cast<size_t>(k % many)], variant = k / many;
     const al::EditBase base = al::edit_base(loader, index);
     const data::Case& c = dataset.cases[static_cast<size_t>(index)];
     const al::SyntheticFilm film = source(base, variant, 1).at(0);
-    char name[32];
-    std::snprintf(name, sizeof name, "film_%05ld.png", static_cast<long>(k + 1));
-    data::write_png(out + "/images/" + name, film.image);
-    data::write_png(out + "/masks/" + name, film.mask);
+    Drawn d{film.id, "", data::encode_png(film.image), data::encode_png(film.mask), {}};
     const std::string fields[] = {
-        film.id, std::string("images/") + name, std::string("masks/") + name, c.label, data::patient_key(c),
-        c.id,    std::to_string(variant),       al::to_json(film.record),     "1"};
-    for (const std::string& field : fields) csv += (&field == fields ? "" : ",") + data::csv_field(field);
-    csv += "\n";
-    if (sheet.size() < pictures_shown)
-      sheet.push_back({base.image, al::mask_picture(base.mask, film.mask), film.image});
-    terminal.progress("drawing", k + 1, o.count, film.id);
+        film.id, "image" + file(k),       "mask" + file(k),         c.label, data::patient_key(c),
+        c.id,    std::to_string(variant), al::to_json(film.record), "1"};
+    for (const std::string& field : fields) d.row += (&field == fields ? "" : ",") + data::csv_field(field);
+    d.row += "\n";
+    if (k < pictures_shown) d.shown = {base.image, al::mask_picture(base.mask, film.mask), film.image};
+    return d;
+  };
+  // A turn at a time, so that few films are in memory.
+  for (int64_t k = 0; k < o.count;) {
+    if (should_stop("")) {
+      terminal.end();
+      std::fprintf(stderr, "stopped after %ld of %ld films\n", static_cast<long>(k), static_cast<long>(o.count));
+      return 130;
+    }
+    const auto turn = static_cast<size_t>(std::min<int64_t>(collective().size, o.count - k));
+    for (Drawn& d : al::in_turns<Drawn>(turn, 1, {}, [&](size_t first, std::span<Drawn> one) {
+           one[0] = draw(k + static_cast<int64_t>(first));
+         })) {
+      write_atomically(out + "/image" + file(k), d.film);
+      write_atomically(out + "/mask" + file(k), d.mask);
+      csv += d.row;
+      if (!d.shown.empty()) sheet.push_back(std::move(d.shown));
+      terminal.progress("drawing", ++k, o.count, d.id);
+    }
   }
   terminal.end();
   data::write_png(out + "/grid.png", al::contact_sheet(sheet));

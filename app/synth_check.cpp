@@ -154,15 +154,17 @@ int synth_check(const Options& options) {
     reading.size = o.size;
 
   Terminal terminal(o.quiet || o.json, o.no_color);
+  bool stop = false;  // of all ranks
   const auto progress = [&](const std::string& what, int64_t done, int64_t total) {
     terminal.progress(what, done, total, "");
-    return !interrupted();
+    stop = stop || should_stop("");
+    return !stop;
   };
   const data::Loader real(d.real, reading), samples(d.samples, reading);
   FilmNumbers real_numbers = film_numbers(real, networks, "real films", progress);
   FilmNumbers sample_numbers = film_numbers(samples, networks, "samples", progress);
-  const al::Judges judges = interrupted() ? al::Judges{} : ask_networks(d, networks, o, progress);
-  if (interrupted()) {
+  const al::Judges judges = stop ? al::Judges{} : ask_networks(d, networks, o, progress);
+  if (stop) {
     terminal.end();
     std::fprintf(stderr, "stopped; nothing was written\n");
     return 130;

@@ -5,6 +5,7 @@
 
 #include "al/metrics.h"
 #include "al/realism/features.h"
+#include "al/turns.h"
 #include "app/setup.h"
 #include "data/layouts.h"
 #include "data/split.h"
@@ -14,6 +15,8 @@ namespace querent::app {
 namespace {
 
 constexpr size_t films_together = 16;
+// Films between two reports of progress: a batch for each rank.
+size_t films_of_turn() { return films_together * static_cast<size_t>(collective().size); }
 
 std::vector<int64_t> all_of(const data::Dataset& d) {
   std::vector<int64_t> cases;
@@ -50,12 +53,22 @@ void find_bases(CheckedData& d, const std::string& data) {
         "{} samples carry another label than their base; the base's label is the one that is checked", relabelled));
 }
 
+struct FilmRows {
+  std::vector<double> features, pixels;
+};
+void put(std::string& to, const FilmRows& r) {
+  for (const auto* row : {&r.features, &r.pixels}) al::put(to, *row);
+}
+void take(std::string_view& from, FilmRows& r) {
+  for (auto* row : {&r.features, &r.pixels}) al::take(from, *row);
+}
+
 // Predictions in batches, each turned into something smaller by `keep`; false when the user asked to stop.
 template <class Keep>
 bool predict_each(const TrainedModel& model, const data::Loader& loader, const std::vector<int64_t>& cases,
                   const std::string& what, const CheckProgress& progress, const Keep& keep) {
-  for (size_t first = 0; first < cases.size(); first += films_together) {
-    const auto part = std::span(cases).subspan(first, std::min(films_together, cases.size() - first));
+  for (size_t first = 0; first < cases.size(); first += films_of_turn()) {
+    const auto part = std::span(cases).subspan(first, std::min(films_of_turn(), cases.size() - first));
     for (std::vector<float>& p : model.learner->predict(loader, part)) keep(std::move(p));
     if (!progress(what, static_cast<int64_t>(first + part.size()), static_cast<int64_t>(cases.size()))) return false;
   }
@@ -197,16 +210,23 @@ FilmNumbers film_numbers(const data::Loader& loader, const CheckNetworks& networ
                          const CheckProgress& progress) {
   FilmNumbers f;
   const std::vector<int64_t> cases = all_of(loader.dataset());
-  for (size_t first = 0; first < cases.size(); first += films_together) {
-    const auto part = std::span(cases).subspan(first, std::min(films_together, cases.size() - first));
-    if (networks.features != nullptr) {
-      const al::FeatureMatrix rows = al::network_features(networks.features->learner->model(), loader, part);
-      for (int64_t i = 0; i < rows.n; ++i) f.features.append(rows.row(i));
-    }
-    for (const int64_t i : part) {
-      const Image film = loader.image(i);
-      if (networks.features == nullptr) f.features.append(al::plain_features(film));
-      f.pixels.append(al::pixel_features(film));
+  for (size_t first = 0; first < cases.size(); first += films_of_turn()) {
+    const auto part = std::span(cases).subspan(first, std::min(films_of_turn(), cases.size() - first));
+    const auto look = [&](size_t begin, std::span<FilmRows> films) {
+      const auto batch = part.subspan(begin, films.size());
+      al::FeatureMatrix rows;
+      if (networks.features != nullptr) rows = al::network_features(networks.features->learner->model(), loader, batch);
+      for (size_t i = 0; i < films.size(); ++i) {
+        const Image film = loader.image(batch[i]);
+        const std::span<const double> row =
+            networks.features ? rows.row(static_cast<int64_t>(i)) : std::span<const double>();
+        films[i] = {networks.features ? std::vector(row.begin(), row.end()) : al::plain_features(film),
+                    al::pixel_features(film)};
+      }
+    };
+    for (const FilmRows& film : al::in_turns<FilmRows>(part.size(), films_together, {}, look)) {
+      f.features.append(film.features);
+      f.pixels.append(film.pixels);
     }
     if (!progress(what, static_cast<int64_t>(first + part.size()), static_cast<int64_t>(cases.size()))) break;
   }

@@ -32,7 +32,8 @@ struct CheckNetworks {
 // Errors: two networks for one task.
 void open_networks(const std::vector<std::string>& paths, CheckNetworks& networks);
 
-// Called between batches; false: the user asked to stop, and the result is not complete.
+// Called between batches, in all ranks (tensor/collective.h), which share them out; false: the user asked to stop, and
+// the result is not complete.
 using CheckProgress = std::function<bool(const std::string& what, int64_t done, int64_t total)>;
 
 struct FilmNumbers {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "layers/rank_gradients.h"
 #include "tensor/ops.h"
 #include "tensor/tape.h"
 
@@ -25,6 +26,8 @@ double rate(double lr, int64_t step, int64_t steps) {
   const double left = static_cast<double>(steps - step) / (static_cast<double>(steps) / 2);
   return lr * std::clamp(left, 0.0, 1.0);
 }
+
+GanTerms of_all_ranks(const GanTerms& t) { return {rank_mean(t.first), rank_mean(t.second), rank_mean(t.total)}; }
 
 void copy_values(const Params& from, const Params& to) {
   to.all().flat.copy_from(from.all().flat);
@@ -96,14 +99,15 @@ Tensors GanTrainer::step_of_both(const GanBatch& batch, const Tensor& streams, c
   Tensors losses;
   {
     Tape inner;  // here `fake` is a constant
-    const GanTerms d = discriminator_loss(gan_, batch, fake, pass, options_.loss);
+    const GanTerms mine = discriminator_loss(gan_, batch, fake, pass, options_.loss), d = of_all_ranks(mine);
     require_finite(d.total, "gan: the loss of the discriminator is {}; lower the learning rate or check the images");
-    discriminator_optimizer_.apply(inner.backward(d.total, discriminator_optimizer_.params()), discriminator_hyper);
+    discriminator_optimizer_.apply(backward_of_ranks(inner, mine.total, discriminator_optimizer_.params()),
+                                   discriminator_hyper);
     losses = {d.first, d.second, d.total};
   }
-  const GanTerms g = generator_loss(gan_, batch, fake, pass, options_.loss);
+  const GanTerms mine = generator_loss(gan_, batch, fake, pass, options_.loss), g = of_all_ranks(mine);
   require_finite(g.total, "gan: the loss of the generator is {}; lower the learning rate or check the images");
-  generator_optimizer_.apply(tape.backward(g.total, generator_optimizer_.params()), generator_hyper);
+  generator_optimizer_.apply(backward_of_ranks(tape, mine.total, generator_optimizer_.params()), generator_hyper);
   losses.insert(losses.end(), {g.first, g.second, g.total});
   if (average_) follow(following);
   return losses;

@@ -61,8 +61,9 @@ class GanTrainer {
   GanTrainer(const Gan& gan, Params& generator, Params& discriminator, const GanTraining& options = {},
              Params* average = nullptr);
   // One step of each network on one batch, which is moved to where they lie. Dropout draws from `streams` i64 [N,2].
-  // Returns the losses before the step; a non-finite one is an Error. Both networks' steps are one Program, captured with
-  // the first batch.
+  // Returns the losses before the step; a non-finite one is an Error. Both networks' steps are one Program, captured
+  // with the first batch. Ranks (tensor/collective.h) give equal shares of one batch: losses and gradients are the
+  // means of theirs.
   GanLosses step(const GanBatch& batch, const Tensor& streams = {});
   int64_t steps() const { return generator_optimizer_.steps(); }
 

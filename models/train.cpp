@@ -38,11 +38,19 @@ Tensor binary_weights(const Tensor& target, const Tensor& class_weights) {
 }
 
 Tensor cross_entropy_term(const Output& out, const Targets& t, const Tensor& streams, const TaskLoss& o) {
-  const int64_t classes = out.logits.dim(-1), rows = t.labels.numel();
+  const int64_t classes = out.logits.dim(-1);
   if (out.log_var)
     return sampled_cross_entropy(out.logits, out.log_var, t.labels, streams, {.samples = o.samples, .site = 1});
   if (classes == 1) return bce_with_logits(out.logits, t.one_hot, t.weights);
+  const int64_t rows = t.labels.numel();
   return cross_entropy(reshape(out.logits, {rows, classes}), t.labels.reshaped({rows}), o.class_weights);
+}
+
+// Which targets the losses of this model read.
+bool reads_labels(const ModelOptions& m) { return m.log_var || m.classes > 1; }
+bool compares_with_sigmoid(const ModelOptions& m) { return !m.log_var && m.classes == 1; }
+bool reads_one_hot(const Model& m, const TaskLoss& o) {
+  return compares_with_sigmoid(m.options) || (m.segments && o.dice);
 }
 
 Device device_of(const Optimizer& o) { return o.params().tensors[0].device(); }
@@ -69,18 +77,23 @@ Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const T
 Targets make_targets(const Model& model, const Tensor& labels, DType dtype, const TaskLoss& o) {
   check(labels && labels.dtype() == DType::i64, "loss: {} needs i64 labels, got {}", model.options.name, labels);
   const int64_t classes = model.options.classes;
-  Targets t{labels, {}, {}};
-  if (classes == 1 || (model.segments && o.dice)) t.one_hot = one_hot(labels, classes, dtype);
-  if (classes == 1) t.weights = binary_weights(t.one_hot, o.class_weights);
+  Targets t;
+  if (reads_labels(model.options)) t.labels = labels;
+  if (reads_one_hot(model, o)) t.one_hot = one_hot(labels, classes, dtype);
+  if (compares_with_sigmoid(model.options)) t.weights = binary_weights(t.one_hot, o.class_weights);
   return t;
 }
 
 Tensor task_loss(const Model& model, const Output& out, const Targets& targets, const Tensor& streams,
                  const TaskLoss& o) {
-  Shape expected;
-  for (int i = 0; i + 1 < out.logits.rank(); ++i) expected.push_back(out.logits.dim(i));
-  check(targets.labels.shape() == expected, "loss: {} needs labels i64{}, got {}", model.options.name, expected,
-        targets.labels);
+  const auto without_classes = [](const Shape& all) {
+    Shape shape;
+    for (int i = 0; i + 1 < all.rank(); ++i) shape.push_back(all[i]);
+    return shape;
+  };
+  const Shape expected = without_classes(out.logits.shape()),
+              given = targets.labels ? targets.labels.shape() : without_classes(targets.one_hot.shape());
+  check(given == expected, "loss: {} needs labels i64{}, got labels of {}", model.options.name, expected, given);
   check(!out.log_var || streams, "loss: a model with a log-variance head needs random streams; see make_streams()");
   Tensor loss = cross_entropy_term(out, targets, streams, o);
   if (o.l2 > 0) loss = add(loss, scale(sum(square(o.decayed)), o.l2));
@@ -146,27 +159,32 @@ double TrainingStep::operator()(const TrainingInput& in, const Tensor& streams) 
   return program_->results()[0].item();
 }
 
-int64_t share_of_batch(int64_t batch) {
+int64_t share_of_batch(int64_t batch, std::string_view who) {
   const int64_t ranks = collective().size;
-  check(batch % ranks == 0, "train: a batch of {} images cannot be shared by {} ranks; use a multiple of {}", batch,
+  check(batch % ranks == 0, "{}: a batch of {} images cannot be shared by {} ranks; use a multiple of {}", who, batch,
         ranks, ranks);
   return batch / ranks;
 }
 
 TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t batch, const TaskLoss& o,
-                             int64_t recompute) {
+                             int64_t recompute, const TrainingPlace& place) {
   const DryRun dry;
-  Params params;
+  Params params(place.device);
   const Model model = make_model(options, params);
   Optimizer optimizer(params.all(), {.kind = OptimOptions::adamw});
-  const Tensor x = Tensor::empty({batch, size, size, model.options.in_channels});
   const Shape labels = model.segments ? Shape{batch, size, size} : Shape{batch};
   Shape one_hot = labels;
-  one_hot.push_back(model.options.classes);
-  Targets t{Tensor::empty(labels, DType::i64), {}, {}};
-  if (model.options.classes == 1 || (model.segments && o.dice)) t.one_hot = Tensor::empty(one_hot);
-  if (model.options.classes == 1 && o.class_weights) t.weights = Tensor::empty(one_hot);
-  const Tensors inputs = {x, t.labels, t.one_hot, t.weights, Tensor::empty({batch, 2}, DType::i64), optimizer.advance()};
+  one_hot.push_back(options.classes);
+  const auto input = [&](const Shape& shape, DType type = DType::f32) {
+    return Tensor::empty(shape, type, place.device);
+  };
+  Tensors made = {input({batch, size, size, model.options.in_channels}), {}, {}, {}};  // x, Targets
+  if (reads_labels(options)) made[1] = input(labels, DType::i64);
+  if (reads_one_hot(model, o)) made[2] = input(one_hot);
+  if (compares_with_sigmoid(options) && o.class_weights) made[3] = input(one_hot);
+  Tensors inputs = made;
+  inputs.push_back(input({batch, 2}, DType::i64));
+  inputs.push_back(optimizer.advance().to(place.device));
   const Program p = Program::capture(
       [&](Inputs in) {
         return Tensors{
@@ -179,14 +197,19 @@ TrainingMemory plan_training(const ModelOptions& options, int64_t size, int64_t 
   for (const Tensor& moment : optimizer.state()) m.weights += moment.bytes();
   m.arena = p.arena_bytes();
   m.widened = p.widened_bytes();
-  for (const Tensor& in : inputs) m.inputs += in ? 2 * in.bytes() : 0;
+  size_t input_bytes = 0;
+  for (const Tensor& t : made) input_bytes += t ? t.bytes() : 0;
+  const int64_t ahead = place.ahead ? place.ahead(input_bytes) : 0, taken = place.device == Device::cpu() ? 1 : 2;
+  m.inputs = static_cast<size_t>(ahead + taken) * input_bytes;
+  for (const Tensor& in : inputs) m.inputs += in ? in.bytes() : 0;
   return m;
 }
 
 int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o,
-                      int64_t recompute) {
+                      int64_t recompute, const TrainingPlace& place) {
   int64_t best = 0;
-  for (int64_t n = 1; n <= most && plan_training(model, size, n, o, recompute).total() <= bytes; n *= 2) best = n;
+  for (int64_t n = 1; n <= most && plan_training(model, size, n, o, recompute, place).total() <= bytes; n *= 2)
+    best = n;
   return best;
 }
 

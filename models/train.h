@@ -1,6 +1,8 @@
 // The loss of a task and one optimizer step: the same few lines for every network.
 #pragma once
+#include <functional>
 #include <optional>
+#include <string_view>
 
 #include "layers/optim.h"
 #include "models/model.h"
@@ -20,7 +22,7 @@ struct TaskLoss {
 // What the network is to say, made from the labels before the step: i64 [N] for classifiers, [N,H,W] for segmenters;
 // classes 0..C-1, or 0/1 when C = 1. `dtype` is that of the network.
 struct Targets {
-  Tensor labels;   // as given
+  Tensor labels;   // as given; none where no loss reads them: one class without a log-variance head
   Tensor one_hot;  // [*,C], where the loss compares probabilities; else none
   Tensor weights;  // of each element, for a binary task with class weights; else none
 };
@@ -74,21 +76,30 @@ class TrainingStep {
   std::optional<Program> program_;
 };
 
-// How many images of a batch each rank takes. Error: they cannot take equal shares.
-int64_t share_of_batch(int64_t batch);
+// How many images of a batch each rank takes. Error, in the name of `who`: they cannot take equal shares.
+int64_t share_of_batch(int64_t batch, std::string_view who = "train");
 
-// What training needs in memory, in bytes, planned from the shapes: nothing is computed.
+// Where and how a training that is planned will run.
+struct TrainingPlace {
+  Device device = Device::cpu();
+  // How many inputs of so many bytes are made ahead of their use (data/prefetch.h); empty: none.
+  std::function<int64_t(size_t input_bytes)> ahead = {};
+};
+
+// What training needs in memory, in bytes, planned from the shapes: nothing is computed, and a GPU need not be there.
+// What its libraries want while a kernel runs is not in it: cuDNN says so only on the device, and up to 1 GiB of it is
+// allowed (cuda/plans.h).
 struct TrainingMemory {
   size_t weights = 0;  // parameters, running statistics, the optimizer's moments, gradients
   size_t arena = 0;    // all values of the step, and what its kernels need while they run
   size_t widened = 0;  // f32 copies for the largest kernel, where the CPU computes on bf16
-  size_t inputs = 0;   // a batch, in the loader's hands and in the Program's
+  size_t inputs = 0;   // those made ahead, the one that is taken (on a GPU as sent and as received), and the Program's
   size_t total() const { return weights + arena + widened + inputs; }
 };
 TrainingMemory plan_training(const ModelOptions& model, int64_t size, int64_t batch, const TaskLoss& o = {},
-                             int64_t recompute = 0);
+                             int64_t recompute = 0, const TrainingPlace& place = {});
 // The largest batch 1, 2, 4, ... up to `most` whose training fits in so many bytes; 0: not even one image does.
 int64_t largest_batch(const ModelOptions& model, int64_t size, size_t bytes, int64_t most, const TaskLoss& o = {},
-                      int64_t recompute = 0);
+                      int64_t recompute = 0, const TrainingPlace& place = {});
 
 }  // namespace querent

@@ -32,7 +32,8 @@ bool any_is(DType type, Inputs in, std::span<const Tensor> out) {
 }
 
 KernelKind choose_kernel(const Op& op, Inputs in, std::span<const Tensor> out, Device device) {
-  if (DryRun::active()) return KernelKind::none;
+  // The plan of a GPU's Program is another than the CPU's (fuse.cpp), and is made where there is none as well.
+  if (DryRun::active()) return device.kind == Device::Kind::cuda ? KernelKind::cuda : KernelKind::none;
   if (device.kind == Device::Kind::cuda) {
     check(op.kernel.cuda && !reference_only, "{}: has no {} for {}; move the inputs to the CPU with to()", op.name,
           reference_only ? "reference kernel" : "kernel", device);
@@ -98,7 +99,7 @@ Tensors run(const Op& op, Tensors in, const Attrs& attrs) {
   // 3. Choose a kernel.
   const KernelKind kind = choose_kernel(op, in, out, device);
   // 4. Compute.
-  if (kind != KernelKind::none && !captured) compute(op, kind, {in, out, attrs});
+  if (!DryRun::active() && !captured) compute(op, kind, {in, out, attrs});
   // 5. Record.
   if (Ledger* ledger = Ledger::current(); ledger && !captured) ledger->add({&op, attrs, in, out, kind});
   Program::record(op, attrs, in, out, kind);

@@ -346,6 +346,41 @@ TEST_CASE("the plan of a training is what it needs, within 3 %") {
   }
 }
 
+TEST_CASE("a plan counts the batches that are made ahead, and is made for a GPU without one") {
+  const ModelOptions o{.name = "unet", .classes = 1, .width = 8, .depth = 3, .log_var = true};
+  const TrainingMemory alone = plan_training(o, 64, 2);
+  size_t asked = 0;
+  const auto ahead = [&](size_t bytes) {
+    asked = bytes;
+    return int64_t{5};
+  };
+  const TrainingMemory several = plan_training(o, 64, 2, {}, 0, {.ahead = ahead});
+  CHECK(asked == 2 * 64 * 64 * (4 + 8 + 4));  // image, label, the label as the loss compares it
+  CHECK(several.inputs == alone.inputs + 5 * asked);
+  CHECK(several.arena == alone.arena);
+  // There the batch that is taken lies twice, and no ops are fused.
+  const TrainingMemory gpu = plan_training(o, 64, 2, {}, 0, {.device = Device::cuda(0), .ahead = ahead});
+  CHECK(gpu.inputs == several.inputs + asked);
+  CHECK(gpu.weights == alone.weights);
+  CHECK(gpu.arena > 0);
+  CHECK(gpu.arena != alone.arena);
+}
+
+TEST_CASE("labels that no loss reads are not among the targets") {
+  const auto targets = [](bool log_var, int64_t classes, const char* name) {
+    Params params;
+    const Model model =
+        make_model({.name = name, .classes = classes, .width = 2, .depth = 2, .log_var = log_var}, params);
+    return make_targets(model, Tensor::zeros(model.segments ? Shape{1, 8, 8} : Shape{4}, DType::i64), DType::f32,
+                        {.class_weights = Tensor::full({2}, 1)});
+  };
+  const auto has = [](const Targets& t) { return std::vector<bool>{bool{t.labels}, bool{t.one_hot}, bool{t.weights}}; };
+  CHECK(has(targets(false, 1, "unet")) == std::vector<bool>{false, true, true});  // as 0 and 1, not as i64
+  CHECK(has(targets(true, 1, "unet")) == std::vector<bool>{true, true, false});
+  CHECK(has(targets(true, 1, "resnet18")) == std::vector<bool>{true, false, false});
+  CHECK(has(targets(false, 3, "resnet18")) == std::vector<bool>{true, false, false});
+}
+
 TEST_CASE("the largest batch fits, and twice as many do not") {
   const ModelOptions o{.name = "unet", .classes = 1, .width = 8, .depth = 3};
   const size_t bytes = size_t{64} << 20;

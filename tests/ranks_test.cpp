@@ -3,12 +3,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <barrier>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "al/evaluation.h"
 #include "al/experiment.h"
@@ -27,43 +25,14 @@
 #include "tensor/ops.h"
 #include "tensor/program.h"
 #include "tensor/selftest.h"
+#include "tests/rank_threads.h"
 
 TEST_SUITE_BEGIN("ranks_test");
 using namespace querent;
+using namespace querent::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-// work(rank) in each of `size` threads, which exchange by a table.
-template <class Work>
-void with_ranks(int size, const Work& work) {
-  std::vector<std::vector<std::string>> sent(static_cast<size_t>(size));
-  std::barrier meet(size);
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank) {
-    threads.emplace_back([&, rank] {
-      const auto exchange = [&](const std::vector<std::string>& pieces) {
-        sent[static_cast<size_t>(rank)] = pieces;
-        meet.arrive_and_wait();
-        std::vector<std::string> theirs;
-        for (const auto& of_one : sent) theirs.push_back(of_one.at(static_cast<size_t>(rank)));
-        meet.arrive_and_wait();
-        return theirs;
-      };
-      const Collective mine{rank, size, exchange, {}};
-      const UseCollective here(mine);
-      work(rank);
-    });
-  }
-  for (std::thread& t : threads) t.join();
-}
-// What work(rank) returns, by rank.
-template <class Work>
-auto of_ranks(int size, const Work& work) {
-  std::vector<decltype(work(0))> results(static_cast<size_t>(size));
-  with_ranks(size, [&](int rank) { results[static_cast<size_t>(rank)] = work(rank); });
-  return results;
-}
 
 struct Sandbox {
   fs::path root = fs::temp_directory_path() / text("querent_ranks_{}", getpid());
@@ -394,6 +363,28 @@ TEST_CASE("mpirun -n 2 querent train") {
   const Said measured = shell(mpirun(2) + eval);
   CHECK(measured.code == 0);
   CHECK(measured.text == shell(eval).text);
+  const auto predict = [&](const std::string& out) {
+    return text(QUERENT_BINARY " predict {}/ph/images --weights {}/a/weights/best.safetensors --out {}/{}",
+                s.root.string(), s.root.string(), s.root.string(), out);
+  };
+  REQUIRE(shell(mpirun(2) + predict("p2")).code == 0);
+  REQUIRE(shell(predict("p1")).code == 0);
+  for (const char* file : {"predictions.csv", "predictions.json", "masks/ph00029.png", "probabilities/ph00029.png"})
+    CHECK((read_file(s.root / "p1" / file) == read_file(s.root / "p2" / file)));
+  const auto synth = [&](const std::string& out, const std::string& flags) {
+    return text(QUERENT_BINARY
+                " synth train --data {}/ph/labels.csv --size 32 --width 4 --gan pix2pix --steps 3 "
+                "--threads 1 --out {}/{} {}",
+                s.root.string(), s.root.string(), out, flags);
+  };
+  const Said films = shell(mpirun(2) + synth("gan", "--batch 4"));
+  CHECK_MESSAGE(films.code == 0, films.text);
+  CHECK(count(films.text, "GAN trained in") == 1);
+  CHECK(fs::exists(s.root / "gan/weights/generator.safetensors"));
+  const Said unshared = shell(mpirun(2) + synth("no", "--batch 1 --force"));
+  CHECK(unshared.code == 2);
+  CHECK(count(unshared.text,
+              "error: synth train: a batch of 1 images cannot be shared by 2 ranks; use a multiple of 2") == 1);
   REQUIRE(shell(train("one", "--batch 4")).code == 0);
   const TensorFile two = read_tensors(s.root / "a/weights/best.safetensors"),
                    one = read_tensors(s.root / "one/weights/best.safetensors");

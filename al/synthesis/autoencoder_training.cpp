@@ -7,7 +7,9 @@
 #include "data/parallel.h"
 #include "layers/checkpoint.h"
 #include "layers/optim.h"
+#include "layers/rank_gradients.h"
 #include "layers/schedule.h"
+#include "tensor/collective.h"
 #include "tensor/error.h"
 
 namespace querent::al {
@@ -22,6 +24,15 @@ EditBase mask_only(const data::Loader& loader, int64_t index) {
 }
 
 }  // namespace
+
+int64_t share_of_masks() {
+  const int64_t ranks = collective().size;
+  check(masks_per_step % ranks == 0,
+        "synth train: the mask autoencoder learns from {} masks a step, which {} ranks cannot share; use 2, 4, 8 or 16 "
+        "ranks, or --gan pix2pix, which needs no autoencoder",
+        masks_per_step, ranks);
+  return masks_per_step / ranks;
+}
 
 Tensor mask_batch(const data::Loader& loader, std::span<const int64_t> cases, const SynthesisOptions& o, int64_t step,
                   int64_t count) {
@@ -56,15 +67,17 @@ bool train_mask_autoencoder(Synthesizer& s, const data::Loader& loader, std::spa
       optimizer.load_state(file);
     }
   }
+  const int64_t rank = collective().rank, ranks = collective().size, share = share_of_masks();
   data::Prefetcher<Tensor> batches(
       optimizer.steps(), o.autoencoder_steps,
-      [&](int64_t step) { return mask_batch(loader, cases, o, step, masks_per_step); },
-      data::prefetching(static_cast<size_t>(masks_per_step * o.size * o.size) * sizeof(float)));
+      [&](int64_t step) { return mask_batch(loader, cases, o, step * ranks + rank, share); },
+      data::prefetching(static_cast<size_t>(share * o.size * o.size) * sizeof(float)));
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
   while (optimizer.steps() < o.autoencoder_steps) {
     const bool stop = hooks.stop();
-    if (stop || std::chrono::duration<double>(Clock::now() - saved).count() > hooks.checkpoint_every) {
+    const bool due = std::chrono::duration<double>(Clock::now() - saved).count() > hooks.checkpoint_every;
+    if (stop || any_rank(due)) {
       Tensors all = optimizer.state();
       add_to_checkpoint(all, params, prefix);
       write_tensors(checkpoint, all, {{"phase", phase}, {"identity", identity}});
@@ -76,9 +89,9 @@ bool train_mask_autoencoder(Synthesizer& s, const data::Loader& loader, std::spa
     Tape tape;
     const Pass pass{Pass::train, {}};
     const Tensor loss = reconstruction_loss(s.autoencoder()->decode(s.autoencoder()->encode(masks, pass), pass), masks);
-    const double value = loss.item();
+    const double value = rank_mean(loss).item();
     check(std::isfinite(value), "mask autoencoder: the loss is {}; check the masks", value);
-    optimizer.step(tape.backward(loss, params.all()));
+    optimizer.step(backward_of_ranks(tape, loss, params.all()));
     hooks.step(phase, optimizer.steps(), o.autoencoder_steps, value);
   }
   hooks.trained(phase, batches.time());

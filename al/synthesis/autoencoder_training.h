@@ -15,6 +15,9 @@ bool train_mask_autoencoder(Synthesizer& synthesizer, const data::Loader& loader
                             const SynthesisOptions& options, const std::string& checkpoint, const std::string& identity,
                             const SynthesisHooks& hooks);
 
+// How many of the masks of a step each rank takes. Error: they cannot take equal shares.
+int64_t share_of_masks();
+
 // [count,size,size,1]: batch number `step`, a function of (options.seed, step).
 Tensor mask_batch(const data::Loader& loader, std::span<const int64_t> cases, const SynthesisOptions& options,
                   int64_t step, int64_t count);

@@ -14,7 +14,9 @@
 #include "layers/checkpoint.h"
 #include "models/content_loss.h"
 #include "models/model.h"
+#include "models/train.h"
 #include "tensor/backend.h"
+#include "tensor/collective.h"
 #include "tensor/error.h"
 #include "tensor/files.h"
 #include "tensor/json.h"
@@ -69,6 +71,9 @@ class Session {
         cases_(cases),
         o_(o),
         hooks_(hooks),
+        rank_(collective().rank),
+        ranks_(collective().size),
+        share_(share_of_batch(o.batch, "synth train")),
         average_(gan_architecture(o), key_of(o, "weights")),
         generator_(compute_device(), key_of(o, "weights")),
         discriminator_(compute_device(), key_of(o, "weights")),
@@ -88,13 +93,14 @@ class Session {
     auto saved = Clock::now();
     while (trainer.steps() < o_.steps) {
       const bool stop = hooks_.stop();
-      if (stop || std::chrono::duration<double>(Clock::now() - saved).count() > hooks_.checkpoint_every) {
+      const bool due = std::chrono::duration<double>(Clock::now() - saved).count() > hooks_.checkpoint_every;
+      if (stop || any_rank(due)) {
         save_checkpoint(trainer);
         saved = Clock::now();
       }
       if (stop) return false;
-      std::vector<int64_t> places;  // in the endless stream of films
-      for (int64_t i = 0; i < o_.batch; ++i) places.push_back(trainer.steps() * o_.batch + i);
+      std::vector<int64_t> places;
+      for (int64_t i = 0; i < share_; ++i) places.push_back(first_place(trainer.steps()) + i);
       const FilmBatch made = batches.next();
       GanBatch batch = average_.condition(made.films, made.masks);
       batch.image = made.targets;
@@ -142,18 +148,22 @@ class Session {
     return t;
   }
 
-  // Of one step, on the host.
+  // Of this rank's share of a step, in the endless stream of films.
+  int64_t first_place(int64_t step) const { return (step * ranks_ + rank_) * share_; }
+
+  // This rank's share of one step, on the host.
   struct FilmBatch {
-    Tensor films, masks, targets;  // [batch,size,size,1]
+    Tensor films, masks, targets;  // [share,size,size,1]
   };
-  size_t film_batch_bytes() const { return static_cast<size_t>(3 * o_.batch * o_.size * o_.size) * sizeof(float); }
+  size_t film_batch_bytes() const { return static_cast<size_t>(3 * share_ * o_.size * o_.size) * sizeof(float); }
   FilmBatch film_batch(int64_t step) const {
     std::vector<EditBase> bases;
-    for (const data::Draw& d : loader_.draws(cases_, step, o_.batch)) bases.push_back(edit_base(loader_, d.index));
+    for (const data::Draw& d : loader_.draws(cases_, step * ranks_ + rank_, share_))
+      bases.push_back(edit_base(loader_, d.index));
     std::vector<FilmPair> pairs(bases.size());
-    data::parallel_for(o_.batch, [&](int64_t i) {
+    data::parallel_for(share_, [&](int64_t i) {
       const auto k = static_cast<size_t>(i);
-      pairs[k] = training_pair(bases[k], step * o_.batch + i, key_of(o_, "pairs"), o_.identity);
+      pairs[k] = training_pair(bases[k], first_place(step) + i, key_of(o_, "pairs"), o_.identity);
     });
     std::vector<const Image*> films, masks, targets;
     for (const FilmPair& p : pairs) {
@@ -234,6 +244,7 @@ class Session {
   std::span<const int64_t> cases_;
   const SynthesisOptions& o_;
   const SynthesisHooks& hooks_;
+  int64_t rank_, ranks_, share_;  // films of a batch that this rank takes
   Synthesizer average_;
   Params generator_, discriminator_, vgg_;
   Gan gan_;
@@ -246,6 +257,11 @@ class Session {
 
 }  // namespace
 
+void check_ranks_share(const SynthesisOptions& o) {
+  share_of_batch(o.batch, "synth train");
+  if (o.gan == "paper") share_of_masks();
+}
+
 int64_t steps_of_epoch(int64_t films, const SynthesisOptions& o) {
   return std::max((films + o.batch - 1) / o.batch, (o.steps + most_epochs - 1) / most_epochs);
 }
@@ -253,6 +269,7 @@ int64_t steps_of_epoch(int64_t films, const SynthesisOptions& o) {
 bool train_synthesizer(const std::string& folder, data::Loader& loader, std::span<const int64_t> cases,
                        const SynthesisOptions& o, const SynthesisHooks& hooks) {
   check_options(o);
+  check_ranks_share(o);
   check(!cases.empty(), "synth train: there is no film with a mask to train on");
   check(loader.options().masks && loader.options().size == o.size,
         "synth train: the loader must read masks at {} pixels a side", o.size);

@@ -9,7 +9,9 @@
 //   checkpoint.safetensors   while it trains
 //
 // Every batch is a function of (seed, step), so a training that was stopped or killed continues to the same bytes, with
-// any number of threads.
+// any number of threads. Ranks (tensor/collective.h) each take an equal share of every batch of films and of masks, and
+// average losses and gradients; docs/parallel.md says how far their bits are those of one rank. All hold the same
+// weights, draw the same grids and call the same hooks with the same losses; the first writes.
 #pragma once
 #include <functional>
 #include <span>
@@ -36,9 +38,12 @@ struct SynthesisHooks {
 // An epoch is one pass over the films, or several where a pass would make more than 50 epochs.
 int64_t steps_of_epoch(int64_t films, const SynthesisOptions& o);
 
+// Error: ranks cannot take equal shares of these batches.
+void check_ranks_share(const SynthesisOptions& o);
+
 // Trains on these cases and no others; the loader must read masks at options.size and is given the seed. False when
-// hooks.stop() asked to stop; the checkpoint is then written. Errors: the folder holds a training with other options or
-// films.
+// hooks.stop(), which must answer the same in all ranks, asked to stop; the checkpoint is then written. Errors: the
+// folder holds a training with other options, films or number of ranks; shares that are not equal.
 bool train_synthesizer(const std::string& folder, data::Loader& loader, std::span<const int64_t> cases,
                        const SynthesisOptions& options, const SynthesisHooks& hooks = {});
 

@@ -12,6 +12,7 @@
 #include "al/synthesis/synthesizer.h"
 #include "data/layouts.h"
 #include "data/phantom.h"
+#include "models/train.h"
 #include "tensor/backend.h"
 #include "tensor/collective.h"
 #include "tensor/files.h"
@@ -101,6 +102,20 @@ TEST_CASE("a learner on a GPU: as on the CPU, and the same bits after a stop") {
     const double worst = largest_difference(gpu.values, cpu.values), most = 1e3 * 0x1p-23 + 3 * 1e-4;
     CHECK_MESSAGE(worst < most, name, " differs by ", worst);
     CHECK(train(s, name, Device::cuda(), true).weights == gpu.weights);
+  }
+}
+
+TEST_CASE("the plan of a training on a GPU is that of its step") {
+  for (const char* name : {"unet", "resnet18"}) {
+    const TrainingMemory plan = plan_training(small(name), 32, 2, {}, 0, {.device = Device::cuda()});
+    Params params(Device::cuda(), 1);
+    const Model model = make_model(small(name), params);
+    Optimizer optimizer(params.all(), {.kind = OptimOptions::adamw});
+    TrainingStep step(model, optimizer);
+    step(Tensor::zeros({2, 32, 32, 1}), Tensor::zeros(model.segments ? Shape{2, 32, 32} : Shape{2}, DType::i64),
+         make_streams(1, std::vector<int64_t>{0, 1}, 0));
+    CHECK(plan.arena == step.program()->arena_bytes());
+    CHECK(plan.widened == 0);
   }
 }
 
