@@ -2,6 +2,7 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -30,29 +31,40 @@ std::string cpu_name() {
 }
 double gib(double bytes) { return bytes / (1 << 30); }
 
-nlohmann::json self_test_json(const SelfTest& t) {
-  return {{"ops", op_table().size()},          {"fast_kernels", t.fast_kernels}, {"cases", t.cases},
-          {"worst_error_over_bound", t.worst}, {"worst_case", t.worst_case},     {"ok", t.worst <= 1}};
+// In both types that networks compute in.
+using SelfTests = std::array<SelfTest, 2>;
+SelfTests self_tests(Device device) { return {self_test(device, DType::f32), self_test(device, DType::bf16)}; }
+bool is_right(const SelfTests& tests) {
+  return std::all_of(tests.begin(), tests.end(), [](const SelfTest& t) { return t.worst <= 1; });
 }
-void print_self_test(const SelfTest& t, const char* kernels) {
-  std::printf("  self-test   %zu ops (%ld with %s kernels), %ld cases against the float64 reference: %s\n",
-              op_table().size(), static_cast<long>(t.fast_kernels), kernels, static_cast<long>(t.cases),
-              t.worst <= 1 ? "all within their rounding bounds" : "WRONG");
-  std::printf("              largest error: %.2f of its bound, in %s\n", t.worst, t.worst_case.c_str());
+nlohmann::json self_test_json(const SelfTests& tests) {
+  nlohmann::json j = {{"ops", op_table().size()}, {"fast_kernels", tests[0].fast_kernels}, {"ok", is_right(tests)}};
+  for (const SelfTest& t : tests)
+    j[dtype_name(t.dtype)] = {{"cases", t.cases}, {"worst_error_over_bound", t.worst}, {"worst_case", t.worst_case}};
+  return j;
+}
+void print_self_tests(const SelfTests& tests, const char* kernels) {
+  std::printf("  self-test   %zu ops (%ld with %s kernels) against the float64 reference: %s\n", op_table().size(),
+              static_cast<long>(tests[0].fast_kernels), kernels,
+              is_right(tests) ? "all within their rounding bounds" : "WRONG");
+  for (const SelfTest& t : tests) {
+    std::printf("              %-5s %ld cases, largest error %.2f of its bound, in %s%s\n", dtype_name(t.dtype),
+                static_cast<long>(t.cases), t.worst, t.worst_case.c_str(), t.worst <= 1 ? "" : "  WRONG");
+  }
 }
 
 struct Gpu {
   Device device;
   std::string name;
   DeviceMemory memory;
-  SelfTest test;
+  SelfTests tests;
 };
 std::vector<Gpu> gpus() {
   std::vector<Gpu> all;
   for (const Device& d : devices()) {
     if (d.kind == Device::Kind::cpu) continue;
     const Backend& b = backend(d);
-    all.push_back({d, b.name(d.index), b.memory(d.index), self_test(d)});
+    all.push_back({d, b.name(d.index), b.memory(d.index), self_tests(d)});
   }
   return all;
 }
@@ -65,11 +77,11 @@ int doctor(const Options& o) {
   struct statvfs disk {};
   const bool disk_known = statvfs(".", &disk) == 0;
   const double free_disk = disk_known ? static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize) : 0;
-  const SelfTest test = self_test();
+  const SelfTests tests = self_tests(Device::cpu());
   const Backend& cuda = cuda::backend();
   const std::vector<Gpu> found = gpus();
   const bool right =
-      test.worst <= 1 && std::all_of(found.begin(), found.end(), [](const Gpu& g) { return g.test.worst <= 1; });
+      is_right(tests) && std::all_of(found.begin(), found.end(), [](const Gpu& g) { return is_right(g.tests); });
   if (o.json) {
     nlohmann::json j = {{"version", version},
                         {"cpu", cpu_name()},
@@ -82,13 +94,13 @@ int doctor(const Options& o) {
                         {"free_disk_gib", gib(free_disk)},
                         {"gpus", nlohmann::json::array()},
                         {"mpi", ranks_missing().empty()},
-                        {"self_test", self_test_json(test)}};
+                        {"self_test", self_test_json(tests)}};
     if (!cuda.versions.empty()) j["cuda"] = cuda.versions;
     for (const Gpu& g : found) {
       j["gpus"].push_back({{"device", text("{}", g.device)},
                            {"name", g.name},
                            {"memory_gib", gib(static_cast<double>(g.memory.total))},
-                           {"self_test", self_test_json(g.test)}});
+                           {"self_test", self_test_json(g.tests)}});
     }
     std::printf("%s\n", dump_json(j, 2).c_str());
     return right ? 0 : 1;
@@ -107,11 +119,11 @@ int doctor(const Options& o) {
               cuda.versions.empty() ? "" : "; ", cuda.versions.c_str());
   const std::string alone = ranks_missing();
   std::printf("  processes   %s\n", alone.empty() ? "several may share a training, by mpirun" : ("one: " + alone).c_str());
-  print_self_test(test, "SIMD");
+  print_self_tests(tests, "SIMD");
   for (const Gpu& g : found) {
     std::printf("  %-11s %s, %.1f GiB\n", text("{}", g.device).c_str(), g.name.c_str(),
                 gib(static_cast<double>(g.memory.total)));
-    print_self_test(g.test, "CUDA");
+    print_self_tests(g.tests, "CUDA");
   }
   if (right) std::printf("next: querent demo\n");
   return right ? 0 : 1;

@@ -85,40 +85,48 @@ for tool in memcheck racecheck initcheck synccheck; do
     --test-case="bad cases*,dropout*,a captured step*"
 done
 
-step bench_ops 60 $build/bench/bench_ops cuda --benchmark_format=json --benchmark_min_time=0.05
+for type in f32 bf16; do
+  step "bench_ops_$type" 40 $build/bench/bench_ops cuda $type --benchmark_format=json --benchmark_min_time=0.05
+done
 
-# Models: ours replayed as one graph, in strict f32 and in TF32, plans tuned once and kept; PyTorch in TF32.
+# Models: ours replayed as one graph, in strict f32, in TF32 and in bf16, plans tuned once and kept; PyTorch in TF32 and in
+# bf16, what tells most first.
 lines=$out/models.lines
 [ -n "$dry" ] || : >"$lines"
 models="unet:train:16:256:64 resnet18:train:64:224:64 unet:infer:16:256:64"
-modes="eager channels_last compile reduce-overhead max-autotune"
-[ -z "$quick" ] || { models="unet:train:16:256:64"; modes="channels_last"; }
+modes="channels_last:bf16 channels_last:tf32 reduce-overhead:bf16 eager:tf32 reduce-overhead:tf32 max-autotune:bf16
+  max-autotune:tf32 compile:bf16 compile:tf32"
+[ -z "$quick" ] || { models="unet:train:16:256:64"; modes="channels_last:bf16"; }
 one() {  # one NAME SECONDS COMMAND...: a JSON line, which is also gathered
   step "$@"
   [ -n "$dry" ] || grep '^{' "$out/$step_name.log" >>"$lines"
 }
-ours() {
-  for tf32 in 0 1; do
-    one "ours_${label}_tf32_$tf32" 40 $build/bench/bench_models $arguments --device cuda --tf32 $tf32 --tune 1 \
-      --plans "$out/plans.json" --warmup 10 --repeats 30
-  done
-}
-pytorch() {
-  for mode in $modes; do
-    for deterministic in 0 1; do
-      [ "$deterministic" = 0 ] || [ "$mode" = eager ] || continue  # one row shows what determinism costs PyTorch
-      one "torch_${label}_${mode}_deterministic_$deterministic" 100 "$python" bench/models_torch.py $arguments \
-        --device cuda --mode "$mode" --tf32 1 --deterministic $deterministic --warmup 10 --repeats 30
-    done
-  done
-}
-for who in ours pytorch; do
+each_model() {  # each_model COMMAND...: with $arguments of bench_models and a $label
   for model in $models; do
     arguments=$(echo "$model" | tr : ' ')
     label=$(echo "$model" | tr : '_')
-    $who
+    "$@"
   done
+}
+ours() {  # ours NAME FLAGS...
+  name=$1
+  shift
+  one "ours_${label}_$name" 40 $build/bench/bench_models $arguments --device cuda "$@" --tune 1 \
+    --plans "$out/plans.json" --warmup 10 --repeats 30
+}
+pytorch() {  # pytorch MODE tf32|bf16 DETERMINISTIC
+  bf16=0
+  [ "$2" != bf16 ] || bf16=1
+  one "torch_${label}_$1_$2_deterministic_$3" 100 "$python" bench/models_torch.py $arguments \
+    --device cuda --mode "$1" --tf32 1 --bf16 $bf16 --deterministic "$3" --warmup 10 --repeats 30
+}
+each_model ours bf16 --tf32 1 --bf16 1
+each_model ours tf32 --tf32 1
+each_model ours strict --tf32 0
+for mode in $modes; do
+  each_model pytorch "${mode%:*}" "${mode#*:}" 0
 done
+[ -n "$quick" ] || each_model pytorch eager tf32 1  # what determinism costs PyTorch
 [ -n "$dry" ] && exit 0
 "$python" bench/gpu_table.py "$lines" >"$out/models.md" 2>>"$out/summary.txt"
 echo "total: $(($(date +%s) - start)) s, $failed steps failed" | tee -a "$out/summary.txt"

@@ -3,8 +3,9 @@
 
     python3 bench/models_torch.py unet train 8 128 16 --threads 2 --repeats 5 --mode channels_last
 Modes: eager | channels_last | compile | reduce-overhead | max-autotune (the last three are modes of torch.compile,
-channels_last). With jemalloc preloaded, its name is added to the mode. --device cuda times a GPU, with --tf32 1 in TF32; deterministic kernels unless --deterministic 0. Same architectures, shapes, losses and optimizers
-as bench/models.cpp. mc is 20 passes of the whole network, as most code does it; with --together 5 (of 1, 2, 4, 5, 10, 20)
+channels_last). --device cuda times a GPU, with --tf32 1 in TF32, with --bf16 1 under autocast; deterministic kernels
+unless --deterministic 0. With jemalloc preloaded, its name is added to the mode. Same architectures, shapes, losses and
+optimizers as bench/models.cpp. mc is 20 passes of the whole network, as most code does it; with --together 5 (of 1, 2, 4, 5, 10, 20)
 what comes before the first dropout is computed once and so many passes of the rest lie in one batch.
 """
 import argparse
@@ -12,6 +13,7 @@ import json
 import os
 import resource
 import statistics
+import sys
 import time
 
 import torch
@@ -175,7 +177,12 @@ def task_step(a, layout):
     x = torch.randn(a.batch, 1, a.size, a.size).to(a.device)
     if layout:
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    run = compiled_or_not(a, net)
+    compiled = compiled_or_not(a, net)
+
+    def run(images):  # mixed precision as PyTorch's users have it: weights, losses and the optimizer stay float32
+        with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=bool(a.bf16)):
+            return compiled(images).float()
+
     target = (torch.arange(a.batch * a.size * a.size) % 3 == 0).float().view(a.batch, 1, a.size, a.size).to(a.device)
     labels = (torch.arange(a.batch) % 2).to(a.device)
     opt = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
@@ -225,8 +232,11 @@ def main():
                    choices=["eager", "channels_last", "compile", "reduce-overhead", "max-autotune"])
     a.add_argument("--device", default="cpu"), a.add_argument("--warmup", type=int, default=2)
     a.add_argument("--together", type=int, default=0, choices=[0, 1, 2, 4, 5, 10, 20])
-    a.add_argument("--tf32", type=int, default=0), a.add_argument("--deterministic", type=int, default=1)
+    a.add_argument("--tf32", type=int, default=0), a.add_argument("--bf16", type=int, default=0)
+    a.add_argument("--deterministic", type=int, default=1)
     a = a.parse_args()
+    if a.bf16 and (a.model == "pix2pix" or a.together):
+        sys.exit("--bf16 is for whole networks, not for pix2pix or --together")
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     gpu = a.device != "cpu"
@@ -253,7 +263,8 @@ def main():
     print(json.dumps({"model": a.model, "phase": a.phase, "batch": a.batch, "size": a.size, "width": a.width,
                       "threads": a.threads, "device": a.device,
                       "mode": a.mode + ("+jemalloc" if "jemalloc" in os.environ.get("LD_PRELOAD", "") else ""),
-                      "policy": ("deterministic" if a.deterministic else "any order") + (" tf32" if a.tf32 else " strict"),
+                      "policy": ("deterministic" if a.deterministic else "any order") + (" tf32" if a.tf32 else " strict") +
+                      (" bf16" if a.bf16 else ""),
                       "torch": torch.__version__, "together": a.together, "ms": statistics.median(ms),
                       "ms_min": min(ms), "ms_max": max(ms),
                       "peak_mib": torch.cuda.max_memory_allocated() / 2**20 if gpu else

@@ -1,5 +1,5 @@
 // Times ops at the shapes that U-Net and ResNet18 meet: GFLOP/s and GB/s from the costs in the op table, and which
-// kernel ran.   build/bench/bench_ops [cuda] --benchmark_filter=conv2d
+// kernel ran.   build/bench/bench_ops [cpu|cuda [f32|bf16]] --benchmark_filter=conv2d
 #include <benchmark/benchmark.h>
 
 #include "tensor/backend.h"
@@ -18,7 +18,7 @@ struct Timed {
 Sample image(int64_t n, int64_t size, int64_t c) { return {{n, size, size, c}}; }
 Sample filter(int64_t o, int64_t k, int64_t c) { return {{o, k, k, c}, Sample::normal, 0.1}; }
 
-std::vector<Timed> timed() {
+std::vector<Timed> timed(Device device) {
   std::vector<Timed> t;
   struct Layer {
     int64_t n, size, c, o, k, stride;
@@ -39,17 +39,26 @@ std::vector<Timed> timed() {
     t.push_back({"conv2d_grad_weight",
                  {name, {image(l.n, l.size, l.c), image(l.n, out, l.o)}, Conv2dGradWeightAttrs{conv, l.k}}});
   }
-  for (const int64_t c : {16, 64, 256}) {
-    const int64_t size = 2048 / c;
-    const Sample x = image(8, size, c), channel{{c}, Sample::uniform, 1, 0.5};
-    const std::string name = text("8x{}x{}x{}", size, size, c);
+  struct Map {
+    int64_t n, size, c;
+  };
+  std::vector<Map> maps = {{8, 128, 16}, {8, 32, 64}, {8, 8, 256}};
+  if (device != Device::cpu()) maps.push_back({16, 128, 64});  // more than a GPU's cache holds
+  for (const auto& [n, size, c] : maps) {
+    const Sample x = image(n, size, c), channel{{c}, Sample::uniform, 1, 0.5};
+    const std::string name = text("{}x{}x{}x{}", n, size, size, c);
     t.push_back({"batch_norm_train", {name, {x, channel, channel}, NormAttrs{}}});
     t.push_back({"batch_norm_eval", {name, {x, channel, channel, channel, channel}, NormAttrs{}}});
+    t.push_back({"batch_norm_relu", {name, {x, channel, channel, x}, NormAttrs{}}});
+    t.push_back({"batch_norm_grad", {name, {x, channel, x, channel, channel, x}, NormAttrs{}}});
     t.push_back({"relu", {name, {x}, {}}});
+    t.push_back({"add_relu", {name, {x, x}, {}}});
+    t.push_back({"add_relu_grad", {name, {x, x, x}, {}}});
+    t.push_back({"crop", {name, {x}, CropAttrs{{0, 0, 0, c / 2}, {n, size, size, c / 2}}}});
     t.push_back({"sigmoid", {name, {x}, {}}});
     t.push_back({"add", {name, {x, x}, {}}});
     t.push_back({"max_pool2d", {name, {x}, Pool2dAttrs{}}});
-    t.push_back({"dropout", {name, {x, {{8, 2}, Sample::streams}}, DropoutAttrs{.p = 0.2}}});
+    t.push_back({"dropout", {name, {x, {{n, 2}, Sample::streams}}, DropoutAttrs{.p = 0.2}}});
     t.push_back({"concat", {name, {x, x}, AxisAttrs{}}});
     t.push_back({"sum", {name, {x}, ReduceAttrs{.axes = {0, 1, 2}}}});
     t.push_back({"conv_transpose2d",
@@ -70,9 +79,19 @@ std::vector<Timed> timed() {
   return t;
 }
 
-void time_op(benchmark::State& state, const Op& op, const Case& c, Device device) {
-  Tensors in = draw_inputs(op, c, DType::f32);
-  for (Tensor& t : in) t = t ? t.to(device) : t;
+// Inputs of the case that is timed: Google Benchmark asks a few times for each, and drawing takes longer than the op.
+struct Drawn {
+  const Case* of = nullptr;
+  Tensors in;
+};
+
+void time_op(benchmark::State& state, const Op& op, const Case& c, Device device, DType type, Drawn& drawn) {
+  Tensors& in = drawn.in;
+  if (drawn.of != &c) {
+    in = draw_inputs(op, c, type);
+    for (Tensor& t : in) t = t ? t.to(device) : t;
+    drawn.of = &c;
+  }
   std::string kernel;
   {
     const Ledger ledger;
@@ -102,16 +121,25 @@ void time_op(benchmark::State& state, const Op& op, const Case& c, Device device
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool named = argc > 1 && argv[1][0] != '-';
-  const Device device = named ? parse_device(argv[1]) : Device::cpu();
-  for (const Timed& t : timed()) {
+  // What is named before the flags: a device, then a type.
+  std::vector<std::string> named;
+  for (; argc > 1 && argv[1][0] != '-'; --argc, ++argv) {
+    named.push_back(argv[1]);
+    argv[1] = argv[0];
+  }
+  const Device device = named.empty() ? Device::cpu() : parse_device(named[0]);
+  const DType type = named.size() > 1 && named[1] == "bf16" ? DType::bf16 : DType::f32;
+  const std::vector<Timed> all = timed(device);
+  Drawn drawn;
+  for (const Timed& t : all) {
     const Op& op = find_op(t.op);
-    benchmark::RegisterBenchmark((t.op + "/" + t.shape.name).c_str(),
-                                 [&op, c = t.shape, device](benchmark::State& s) { time_op(s, op, c, device); })
+    if (type == DType::bf16 && !takes_bf16(op, device.kind)) continue;
+    benchmark::RegisterBenchmark(
+        (t.op + "/" + t.shape.name).c_str(),
+        [&, device, type](benchmark::State& s) { time_op(s, op, t.shape, device, type, drawn); })
         ->Unit(benchmark::kMillisecond)
         ->UseRealTime();
   }
-  if (named) argv[1] = argv[0], ++argv, --argc;
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

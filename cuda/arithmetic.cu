@@ -39,10 +39,13 @@ void binary(std::string_view op, const Call& c, F fn) {
   if (sa == sb) {
     elementwise(
         op, c, n, [=] __device__(int64_t, float& y, float p, float q) { y = fn(p, q); }, results(c), a, b);
-  } else if (is_row(sa, sb)) {
-    const int64_t width = sb.numel();
+  } else if (sb.numel() == 1 && is_row(sa, sb)) {
     elementwise(
-        op, c, n, [=] __device__(int64_t i, float& y, float p) { y = fn(p, b[split(i, width).rest]); }, results(c), a);
+        op, c, n, [=] __device__(int64_t, float& y, float p) { y = fn(p, b[0]); }, results(c), a);
+  } else if (is_row(sa, sb)) {
+    channelwise<float>(
+        op, c, {1, n / sb.numel(), sb.numel()}, [=] __device__(int64_t k, float& q) { q = b[k]; },
+        [=] __device__(float q, int64_t, float& y, float p) { y = fn(p, q); }, results(c), a);
   } else {
     Broadcast s{.rank = shape.rank()};
     for (int i = 0; i < s.rank; ++i) s.size[i] = shape[i];

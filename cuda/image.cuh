@@ -26,4 +26,34 @@ void for_each_result(std::string_view op, const Call& c, F f) {
   for_each(op, c, c.out[0].numel(), [=] __device__(int64_t i) { y.set(i, f(i)); });
 }
 
+// f.at<N>(pixel, i, array...) for each N neighbouring channels of the first result [N,H,W,C], which begin at element i:
+// one thread for what 16 bytes of T hold, where channels and places allow it (`aligned` says that of N elements), else
+// for one. So few indices are divided, and f may load<N> and store<N>.
+template <int N, class F, class... Array>
+__global__ void each_pixel(F f, Image of, int64_t packs, Array... array) {
+  const int64_t t = thread_index();
+  if (t < packs) f.template at<N>(of.pixel(N * t), N * t, array...);
+}
+template <class T, class F, class... Array>
+void for_each_pixel(std::string_view op, const Call& c, F f, Array*... array) {
+  constexpr int N = pack_size<T*>;
+  const Image of(c.out[0].shape());
+  const int64_t n = c.out[0].numel();
+  if (of.c % N == 0 && (is_aligned<N>(array) && ...))
+    launch(op, c, each_pixel<N, F, Array*...>, blocks_for(op, n / N), block_threads, f, of, n / N, array...);
+  else
+    launch(op, c, each_pixel<1, F, Array*...>, blocks_for(op, n), block_threads, f, of, n, array...);
+}
+
+// The same from one image to another: f.at<N>(pixel, i, x, y).
+template <class T, class F>
+void image_to_image_as(std::string_view op, const Call& c, F f) {
+  const T* x = c.in[0].data<T>();
+  for_each_pixel<T>(op, c, f, x, c.out[0].data<T>());
+}
+template <class F>
+void image_to_image(std::string_view op, const Call& c, F f) {
+  is_half(c.in[0]) ? image_to_image_as<bf16>(op, c, f) : image_to_image_as<float>(op, c, f);
+}
+
 }  // namespace querent::cuda

@@ -67,7 +67,7 @@ void reduce_axes(std::string_view op, const Call& c, bool take_mean) {
   };
   if (p.in_place) {
     reduce<1>(
-        op, c, p.columns, [=] __device__(int64_t i, int64_t, int64_t, double* sum) { *sum += x[i]; }, finish);
+        op, c, p.columns, [=] __device__(int64_t, int64_t, int64_t, double* sum, float v) { *sum += v; }, finish, x);
   } else {
     const Axes kept = p.kept, reduced = p.reduced;
     const auto add = [=] __device__(int64_t, int64_t column, int64_t row, double* sum) {

@@ -1,4 +1,5 @@
-// upsample_nearest, upsample_bilinear and their gradients, which gather from the pixels made from x[n,h,w,c].
+// upsample_nearest, upsample_bilinear and their gradients, which gather from the pixels made from x[n,h,w,c]. A thread
+// does a pack of channels, so that what a place costs is shared.
 #include "cuda/image.cuh"
 #include "tensor/kernels.h"
 #include "tensor/ops/resample.h"
@@ -6,42 +7,61 @@
 
 namespace querent::cuda {
 
+struct Nearest {
+  Pair f;
+  Image in;
+  template <int N, class T>
+  __device__ void at(const Pixel& p, int64_t i, const T* x, T* y) const {
+    store<N>(y, i, load<N>(x, in.index(p.n, split(p.h, f.h).quotient, split(p.w, f.w).quotient, p.c)));
+  }
+};
 void upsample_nearest(const Call& c) {
-  const Pair f = c.attrs.as<SizeAttrs>().size;
-  const Image in(c.in[0].shape()), out(c.out[0].shape());
-  const Values x = values(c, 0);
-  for_each_result("upsample_nearest", c, [=] __device__(int64_t i) {
-    const Pixel p = out.pixel(i);
-    return x[in.index(p.n, split(p.h, f.h).quotient, split(p.w, f.w).quotient, p.c)];
-  });
+  image_to_image("upsample_nearest", c, Nearest{c.attrs.as<SizeAttrs>().size, Image(c.in[0].shape())});
 }
 
-void upsample_nearest_grad(const Call& c) {
-  const Pair f = c.attrs.as<SizeAttrs>().size;
-  const Image in(c.out[0].shape()), out(c.in[0].shape());
-  const Values dy = values(c, 0);
-  for_each_result("upsample_nearest_grad", c, [=] __device__(int64_t i) {
-    const Pixel p = in.pixel(i);
-    float sum = 0;
+struct NearestGrad {
+  Pair f;
+  Image out;
+  template <int N, class T>
+  __device__ void at(const Pixel& p, int64_t i, const T* dy, T* dx) const {
+    Pack<float, N> sum{};
     for (int64_t h = p.h * f.h; h < (p.h + 1) * f.h; ++h) {
-      for (int64_t w = p.w * f.w; w < (p.w + 1) * f.w; ++w) sum += dy[out.index(p.n, h, w, p.c)];
+      for (int64_t w = p.w * f.w; w < (p.w + 1) * f.w; ++w) {
+        const Pack<float, N> slope = load<N>(dy, out.index(p.n, h, w, p.c));
+        for (int k = 0; k < N; ++k) sum.v[k] += slope.v[k];
+      }
     }
-    return sum;
-  });
+    store<N>(dx, i, sum);
+  }
+};
+void upsample_nearest_grad(const Call& c) {
+  image_to_image("upsample_nearest_grad", c, NearestGrad{c.attrs.as<SizeAttrs>().size, Image(c.in[0].shape())});
 }
 
-void upsample_bilinear(const Call& c) {
-  const bool align = c.attrs.as<SizeAttrs>().align_corners;
-  const Image in(c.in[0].shape()), out(c.out[0].shape());
-  const Values x = values(c, 0);
-  for_each_result("upsample_bilinear", c, [=] __device__(int64_t i) {
-    const Pixel p = out.pixel(i);
+struct Bilinear {
+  bool align;
+  Image in, out;
+  template <int N, class T>
+  __device__ void at(const Pixel& p, int64_t i, const T* x, T* y) const {
     const Source r = source(p.h, in.h, out.h, align), s = source(p.w, in.w, out.w, align);
     const auto a = static_cast<float>(r.high_weight), b = static_cast<float>(s.high_weight);
-    const float top = (1 - b) * x[in.index(p.n, r.low, s.low, p.c)] + b * x[in.index(p.n, r.low, s.high, p.c)];
-    const float bottom = (1 - b) * x[in.index(p.n, r.high, s.low, p.c)] + b * x[in.index(p.n, r.high, s.high, p.c)];
-    return (1 - a) * top + a * bottom;
-  });
+    const Pack<float, N> low_low = load<N>(x, in.index(p.n, r.low, s.low, p.c)),
+                         low_high = load<N>(x, in.index(p.n, r.low, s.high, p.c)),
+                         high_low = load<N>(x, in.index(p.n, r.high, s.low, p.c)),
+                         high_high = load<N>(x, in.index(p.n, r.high, s.high, p.c));
+    Pack<float, N> result;
+    for (int k = 0; k < N; ++k) {
+      const float top = (1 - b) * low_low.v[k] + b * low_high.v[k];
+      const float bottom = (1 - b) * high_low.v[k] + b * high_high.v[k];
+      result.v[k] = (1 - a) * top + a * bottom;
+    }
+    store<N>(y, i, result);
+  }
+};
+void upsample_bilinear(const Call& c) {
+  image_to_image(
+      "upsample_bilinear", c,
+      Bilinear{c.attrs.as<SizeAttrs>().align_corners, Image(c.in[0].shape()), Image(c.out[0].shape())});
 }
 
 namespace {
@@ -65,24 +85,30 @@ __host__ __device__ inline float weight_of(int64_t h, const Source& s) {
 }
 }  // namespace
 
-void upsample_bilinear_grad(const Call& c) {
-  const bool align = c.attrs.as<BilinearGradAttrs>().up.align_corners;
-  const Image in(c.out[0].shape()), out(c.in[0].shape());
-  const Values dy = values(c, 0);
-  for_each_result("upsample_bilinear_grad", c, [=] __device__(int64_t i) {
-    const Pixel p = in.pixel(i);
+struct BilinearGrad {
+  bool align;
+  Image in, out;
+  template <int N, class T>
+  __device__ void at(const Pixel& p, int64_t i, const T* dy, T* dx) const {
     const Makers rows = made_from(p.h, in.h, out.h, align), columns = made_from(p.w, in.w, out.w, align);
-    float sum = 0;
+    Pack<float, N> sum{};
     for (int64_t h = rows.begin; h < rows.end; ++h) {
       const float a = weight_of(p.h, source(h, in.h, out.h, align));
       if (a == 0) continue;
       for (int64_t w = columns.begin; w < columns.end; ++w) {
         const float b = weight_of(p.w, source(w, in.w, out.w, align));
-        if (b != 0) sum += a * b * dy[out.index(p.n, h, w, p.c)];
+        if (b == 0) continue;
+        const Pack<float, N> slope = load<N>(dy, out.index(p.n, h, w, p.c));
+        for (int k = 0; k < N; ++k) sum.v[k] += a * b * slope.v[k];
       }
     }
-    return sum;
-  });
+    store<N>(dx, i, sum);
+  }
+};
+void upsample_bilinear_grad(const Call& c) {
+  image_to_image(
+      "upsample_bilinear_grad", c,
+      BilinearGrad{c.attrs.as<BilinearGradAttrs>().up.align_corners, Image(c.out[0].shape()), Image(c.in[0].shape())});
 }
 
 }  // namespace querent::cuda

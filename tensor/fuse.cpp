@@ -59,13 +59,13 @@ class Readers {
     for (const Value& v : c.results) by_[v.storage].push_back(c.records.size());
     for (const Capture::Guard& g : c.guards) by_[g.value.storage].push_back(c.records.size());
   }
-  // The one that reads the value when no other does, nothing changes it, and it runs on the same device by the same
-  // kind of kernel; else null. Fused ops exist for the CPU.
+  // The one that reads the value when no other does, nothing changes it, and it runs by the same kind of kernel; else
+  // null.
   CapturedRecord* only(const CapturedRecord& from, const Value& v, Capture& c) const {
     const auto it = by_.find(v.storage);
     if (it == by_.end() || it->second.size() != 1 || it->second[0] >= c.records.size()) return nullptr;
     CapturedRecord& r = c.records[it->second[0]];
-    return c_.mutated.contains(v.storage) || r.kind != from.kind || r.kind == KernelKind::cuda ? nullptr : &r;
+    return c_.mutated.contains(v.storage) || r.kind != from.kind ? nullptr : &r;
   }
 
  private:
@@ -94,7 +94,9 @@ size_t norm_relu(Capture& c) {
   return dropped;
 }
 
-// What lies in bf16 was rounded when it was stored; rules that keep a value within a kernel would leave that out.
+bool on_cpu(const Value& v) { return v.tensor.device() == Device::cpu(); }
+// What lies in bf16 was rounded when it was stored. A kernel of the CPU that keeps a value to itself leaves that out;
+// those of the GPU round it.
 bool is_rounded(const Value& v) { return v.tensor.dtype() == DType::bf16; }
 
 // y = relu(batch_norm_train(x) + z), the end of a residual block, where z is there before: one pass, and neither the
@@ -104,7 +106,7 @@ size_t norm_add_relu(Capture& c) {
   const Readers readers(c);
   for (size_t i = 0; i < c.records.size(); ++i) {
     CapturedRecord& r = c.records[i];
-    if (r.op != &batch_norm_train_op || is_rounded(r.out[0])) continue;
+    if (r.op != &batch_norm_train_op || (on_cpu(r.out[0]) && is_rounded(r.out[0]))) continue;
     CapturedRecord* const add = readers.only(r, r.out[0], c);
     if (!add || !is_plain_sum(*add)) continue;
     CapturedRecord* const relu = readers.only(*add, add->out[0], c);
@@ -168,12 +170,13 @@ size_t norm_relu_gradient(Capture& c) {
   return dropped;
 }
 
-// relu(batch_norm_eval(conv2d(x))), or one of the two: done to each output of the convolution before it is stored.
+// relu(batch_norm_eval(conv2d(x))), or one of the two: done to each output of the convolution before it is stored. On a
+// GPU the convolution is a library's.
 size_t convolution_epilogue(Capture& c) {
   size_t dropped = 0;
   const Readers readers(c);
   for (CapturedRecord& conv : c.records) {
-    if (conv.op != &conv2d_op || is_rounded(conv.out[0])) continue;
+    if (conv.op != &conv2d_op || !on_cpu(conv.out[0]) || is_rounded(conv.out[0])) continue;
     CapturedRecord* last = &conv;
     Conv2dEpilogueAttrs a{.conv = conv.attrs.as<Conv2dAttrs>(), .relu = false};
     std::vector<Value> norm_inputs(4);
@@ -334,7 +337,7 @@ size_t result_in_place(Capture& c) {
   for (size_t i = 0; i < c.records.size(); ++i) {
     const CapturedRecord& r = c.records[i];
     const auto known = std::find_if(ops.begin(), ops.end(), [&](const Elementwise& e) { return e.op == r.op; });
-    if (r.dropped || known == ops.end() || r.out[0].tensor.device() != Device::cpu()) continue;
+    if (r.dropped || known == ops.end()) continue;
     if (c.placed.contains(r.out[0].storage)) continue;
     for (const size_t k : known->inputs) {
       const Value& x = r.in[k];

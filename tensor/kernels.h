@@ -29,6 +29,8 @@
   one(log_grad) one(softplus_grad) one(square_grad) one(sqrt_grad) \
   one(softmax) one(log_softmax) one(softmax_grad) one(log_softmax_grad) \
   one(batch_norm_train) one(batch_norm_grad) one(batch_norm_eval) one(batch_norm_eval_grad) \
+  one(batch_norm_relu) \
+  one(add_relu) one(add_relu_grad) \
   one(update_running_stats) \
   one(instance_norm) one(instance_norm_grad) \
   one(dropout) \

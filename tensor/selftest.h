@@ -26,11 +26,19 @@ Tensors run_exactly(const Op& op, const Case& c, DType dtype, uint64_t seed = 1)
 // infinite.
 double error_over_bound(const Op& op, const Case& c, const Tensors& results, const Tensors& f64, double between = 0);
 
+// May the op's inputs be bf16 on this kind of device? On the CPU all but means over ranks may; on a GPU losses, optimizers
+// and running statistics are f32 only.
+bool takes_bf16(const Op& op, Device::Kind device);
+// The share `between` of error_over_bound for a case on a GPU: what a kernel rounds to bf16 before it adds something.
+double rounded_between(const Op& op, const Case& c, DType dtype);
+
 struct SelfTest {
+  DType dtype = DType::f32;
   int64_t cases = 0, fast_kernels = 0;  // fast: with a SIMD kernel, or on a GPU with a CUDA one
   double worst = 0;                     // largest error_over_bound
   std::string worst_case;               // "conv2d / stride 2"
 };
-SelfTest self_test(Device device = Device::cpu());
+// All cases of the op table in f32, or in bf16 where the op takes it.
+SelfTest self_test(Device device = Device::cpu(), DType dtype = DType::f32);
 
 }  // namespace querent

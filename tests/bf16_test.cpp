@@ -107,11 +107,10 @@ Training train(const std::string& name, DType type, int64_t steps, bool eager = 
   return t;
 }
 
-// Means over ranks are of gradients and losses, in f32, and refuse bf16.
 template <class F>
 void for_each_case_in_bf16(F f) {
   for_each_good_case([&](const Op& op, const Case& c) {
-    if (!op.name.ends_with("rank_mean")) f(op, c);
+    if (takes_bf16(op, Device::Kind::cpu)) f(op, c);
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include "tensor/backend.h"
 #include "tensor/ops.h"
+#include "tensor/pool_attrs.h"
 #include "tensor/run.h"
 #include "tests/op_samples.h"
 
@@ -59,11 +60,30 @@ inline std::vector<LargeCase> large_cases() {
       {"sum", {"more columns than a block", {{{999, 5}}}, ReduceAttrs{.axes = {1}}}},
       {"add", {"many blocks", {{{7, 1031}}, {{7, 1031}}}, {}}},
       {"mul", {"row, many blocks", {{{70, 103}}, {{103}}}, {}}},
+      {"sub", {"row in packs", {{{70, 104}}, {{104}}}, {}}},
+      {"mul", {"scalar in packs", {{{7, 1031}}, {{1}}}, {}}},
       {"div", {"both repeat, many blocks", {{{40, 1, 31}}, u({9, 1})}, {}}},
       {"concat", {"packs", {{{3, 5, 8}}, {{3, 5, 12}}}, AxisAttrs{.axis = 2}}},
+      {"crop", {"packs", {{{2, 5, 7, 24}}}, CropAttrs{{0, 0, 0, 8}, {2, 5, 7, 16}}}},
+      {"crop", {"packs, two axes", {{{2, 5, 7, 24}}}, CropAttrs{{0, 1, 2, 0}, {2, 3, 4, 24}}}},
+      {"pad", {"packs", {{{2, 3, 5, 16}}}, PadAttrs{{0, 1, 0, 8}, {0, 0, 2, 8}, 2.5}}},
+      {"dropout", {"packs", {{{3, 512}}, {{3, 2}, Sample::streams}}, DropoutAttrs{.p = 0.4, .site = 3}}},
+      {"max_pool2d", {"packs", {{{2, 7, 9, 16}, Sample::distinct}}, Pool2dAttrs{.kernel = 3, .stride = 2, .padding = 1}}},
+      {"max_pool2d_grad", {"packs", {{{2, 4, 5, 16}}, {{2, 4, 5, 16}, Sample::index, 9}}, PoolGradAttrs{{.kernel = 3, .stride = 2, .padding = 1}, {2, 7, 9, 16}}}},
+      {"upsample_nearest", {"packs", {{{2, 3, 5, 16}}}, SizeAttrs{{2, 3}}}},
+      {"upsample_nearest_grad", {"packs", {{{2, 6, 15, 16}}}, SizeAttrs{{2, 3}}}},
+      {"upsample_bilinear", {"packs", {{{2, 3, 5, 16}}}, SizeAttrs{{7, 11}}}},
+      {"upsample_bilinear_grad", {"packs", {{{2, 7, 11, 16}}}, BilinearGradAttrs{{{7, 11}}, {3, 5}}}},
       {"softmax", {"long rows", {{{70, 133}}}, {}}},
       {"batch_norm_train", {"many pieces", {{{3, 40, 41, 5}, Sample::normal, 1, 10}, {{5}}, {{5}}}, NormAttrs{}}},
       {"batch_norm_grad", {"many pieces", {{{3, 30, 31, 6}}, {{6}}, {{3, 30, 31, 6}}, {{6}}, u({6}), {{3, 30, 31, 6}}}, NormAttrs{}}},
+      {"batch_norm_train", {"packs", {{{3, 11, 13, 24}}, {{24}}, {{24}}}, NormAttrs{}}},
+      {"batch_norm_relu", {"packs", {{{3, 30, 31, 16}}, {{16}}, {{16}}, {{3, 30, 31, 16}}}, NormAttrs{}}},
+      {"batch_norm_grad", {"packs", {{{3, 30, 31, 16}}, {{16}}, {{3, 30, 31, 16}}, {{16}}, u({16}), {{3, 30, 31, 16}}}, NormAttrs{}}},
+      {"instance_norm_grad", {"packs", {{{3, 13, 17, 24}}, {{24}}, {{3, 13, 17, 24}}, {{3, 24}}, u({3, 24})}, NormAttrs{}}},
+      {"sum", {"packs", {{{5, 13, 40}}}, ReduceAttrs{.axes = {0, 1}}}},
+      {"add_relu", {"many blocks", {{{7, 1031}}, {{7, 1031}}}, {}}},
+      {"add_relu_grad", {"many blocks", {{{7, 1031}}, {{7, 1031}}, {{7, 1031}}}, {}}},
       {"instance_norm", {"many pieces", {{{3, 40, 41, 5}}, none, none}, NormAttrs{}}},
       {"cross_entropy", {"many pieces", {{{5003, 3}}, labels(5003, 3), u({3})}, {}}},
       {"cross_entropy_grad", {"many pieces", {{{5003, 3}}, labels(5003, 3), u({3}), {{}}}, {}}},
@@ -77,37 +97,6 @@ struct DeviceChecks {
   std::set<std::string_view> kernels;
   double worst = 0;
 };
-// What computes in f32 alone on a GPU: losses, optimizers, running statistics.
-inline const std::set<std::string_view> f32_only = {"cross_entropy",
-                                                    "cross_entropy_grad",
-                                                    "bce_with_logits",
-                                                    "bce_with_logits_grad",
-                                                    "l1_loss",
-                                                    "l1_loss_grad",
-                                                    "mse_loss",
-                                                    "mse_loss_grad",
-                                                    "soft_dice_loss",
-                                                    "soft_dice_loss_grad",
-                                                    "gaussian_nll",
-                                                    "gaussian_nll_grad",
-                                                    "sampled_cross_entropy",
-                                                    "sampled_cross_entropy_grad",
-                                                    "normalized_mutual_information",
-                                                    "normalized_mutual_information_grad",
-                                                    "sgd_update",
-                                                    "adam_update",
-                                                    "accumulate",
-                                                    "update_running_stats",
-                                                    "rank_mean",
-                                                    "begin_rank_mean",
-                                                    "end_rank_mean"};
-
-// A library that cannot add the bias in the same pass stores the sum without it: twice rounded.
-inline double between(const Op& op, const Case& c, DType dtype) {
-  const bool biased = op.name.starts_with("conv") && c.in.size() > 2 && c.in[2].fill != Sample::none;
-  return dtype == DType::bf16 && biased ? 0x1p-8 : 0;
-}
-
 // Every kernel against the float64 reference, in f32 or bf16; with NaN in new memory and guard bytes round it, and with
 // inputs that lie aside if wanted. `also(op, case, results)` sees what came out.
 template <class F>
@@ -116,13 +105,13 @@ DeviceChecks check_kernels(Device device, DType dtype, bool with_aside, F also) 
   const size_t before = guard_violations();
   DeviceChecks done;
   const auto check_case = [&](const Op& op, const Case& c) {
-    if (!op.kernel.cuda || (dtype == DType::bf16 && f32_only.contains(op.name))) return;
+    if (!op.kernel.cuda || (dtype == DType::bf16 && !takes_bf16(op, device.kind))) return;
     done.kernels.insert(op.name);
     const Tensors expected = run_exactly(op, c, dtype);
     for (const bool aside : {false, true}) {
       if (aside && !with_aside) continue;
       const Tensors results = run_on(device, op, c, aside, dtype);
-      const double ratio = error_over_bound(op, c, results, expected, between(op, c, dtype));
+      const double ratio = error_over_bound(op, c, results, expected, rounded_between(op, c, dtype));
       CHECK_MESSAGE(ratio <= 1, op.name, " / ", c.name, ": the error is ", ratio, " times its bound");
       CHECK_MESSAGE(guard_violations() == before, op.name, " / ", c.name, " wrote outside its output");
       done.worst = std::max(done.worst, ratio);

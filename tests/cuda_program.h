@@ -59,6 +59,48 @@ inline std::vector<float> trained(Device device, bool captured, int64_t batch = 
   return results;
 }
 
+// Two residual blocks, the first with a norm on its other branch too, and gradients from two readers: what the rules for
+// norms, sums and ReLUs leave of it on a device has the bits of the ops one by one.
+inline void check_fused_norms(Device device) {
+  const auto count = [](const std::string& text, const std::string& part) {
+    int n = 0;
+    for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+    return n;
+  };
+  for (const DType type : {DType::f32, DType::bf16}) {
+    for (const int64_t channels : {19, 16}) {  // one by one, and in packs
+      CAPTURE(text("{} with {} channels", type, channels));
+      const auto normal = [&](Shape s, DType t, uint64_t seed) {
+        return draw_sample({s}, {"x", "[*]"}, t, Rng(seed)).to(device);
+      };
+      Tensor gamma = normal({channels}, DType::f32, 3), beta = normal({channels}, DType::f32, 4);
+      gamma.as_parameter("gamma"), beta.as_parameter("beta");
+      const auto norm = [&](const Tensor& t) { return batch_norm_train(t, gamma, beta).y; };
+      const auto step = [&](Inputs in) {
+        Tape tape;
+        tape.watch(in[0]);
+        const Tensor x = relu(norm(in[0])), a = relu(add(norm(x), norm(square(x))));
+        const Tensor b = relu(add(norm(sigmoid(a)), a)), c = relu(add(square(b), b));
+        Tensors out = tape.backward(c, in[1], Tensors{in[0], gamma, beta});
+        for (const Tensor& t : {x, a, b, c}) out.push_back(t);
+        return out;
+      };
+      const Shape shape{3, 37, 5, channels};
+      const Tensors in = {normal(shape, type, 1), normal(shape, type, 2)};
+      const Tensors eager = step(in);
+      const Program p = Program::capture(step, in);
+      p.check();
+      const std::string listing = p.listing();
+      CHECK(count(listing, "batch_norm_relu(") == 3);
+      CHECK(count(listing, "batch_norm_train(") == 1);
+      CHECK(count(listing, "add_relu(") == 1);
+      CHECK(count(listing, "add_relu_grad(") == 2);
+      CHECK(count(listing, " relu(") == 0);
+      CHECK(same_bytes(moved(p.results(), Device::cpu()), moved(eager, Device::cpu())));
+    }
+  }
+}
+
 inline void check_program(Device device) {
   const std::vector<float> eager = trained(device, false), replayed = trained(device, true),
                            on_cpu = trained(Device::cpu(), false);

@@ -37,4 +37,7 @@ TEST_CASE("dropout masks are those of the CPU") {
 TEST_CASE("a captured step has the bits of the eager one and does not wait") {
   if (has_gpu()) check_program(Device::cuda());
 }
+TEST_CASE("a captured step: fused norms, sums and ReLUs have the bits of the ops one by one") {
+  if (has_gpu()) check_fused_norms(Device::cuda());
+}
 TEST_SUITE_END();

@@ -90,6 +90,7 @@ TEST_CASE("every kernel of the module is found by name and computes right") {
   REQUIRE(doctor.at("gpus").size() == 2);
   CHECK(doctor.at("gpus")[0].at("self_test").at("ok") == true);
   CHECK(doctor.at("gpus")[0].at("self_test").at("fast_kernels") > 70);
+  CHECK(doctor.at("gpus")[0].at("self_test").at("bf16").at("cases") > 200);
   CHECK(doctor.at("cuda") == "driver for CUDA 13.0, CUDA 13.0, cuDNN 9.19.0, cuBLASLt 13.1.0");
 }
 TEST_SUITE_END();

@@ -77,7 +77,7 @@ extern constinit const Op add_relu_op{.name = "add_relu",
                                       .cost = cost,
                                       .grad = grad,
                                       .keep = {"y"},
-                                      .kernel = {.ref = ref, .cpu = cpu::add_relu, .cuda = nullptr},
+                                      .kernel = {.ref = ref, .cpu = cpu::add_relu, .cuda = cuda::add_relu},
                                       .cases = cases};
 extern constinit const Op add_relu_grad_op{.name = "add_relu_grad",
                                            .formula = "dx = y > 0 ? dy1 + dy2 : 0",
@@ -87,7 +87,7 @@ extern constinit const Op add_relu_grad_op{.name = "add_relu_grad",
                                            .cost = cost,
                                            .grad = no_gradient,
                                            .keep = {},
-                                           .kernel = {.ref = ref_grad, .cpu = cpu::add_relu_grad, .cuda = nullptr},
+                                           .kernel = {.ref = ref_grad, .cpu = cpu::add_relu_grad, .cuda = cuda::add_relu_grad},
                                            .cases = cases_grad};
 
 }  // namespace querent

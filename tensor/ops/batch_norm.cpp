@@ -256,7 +256,7 @@ extern constinit const Op batch_norm_relu_op{
     .cost = cost_relu,
     .grad = grad_relu,
     .keep = {"x", "gamma", "mean", "var", "y"},
-    .kernel = {.ref = ref_relu, .cpu = cpu::batch_norm_relu, .cuda = nullptr},
+    .kernel = {.ref = ref_relu, .cpu = cpu::batch_norm_relu, .cuda = cuda::batch_norm_relu},
     .cases = cases_relu};
 extern constinit const Op batch_norm_grad_op{
     .name = "batch_norm_grad",
