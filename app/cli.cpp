@@ -82,8 +82,8 @@ void model_flags(CLI::App* v, Options& o) {
 void memory_flags(CLI::App* v, Options& o) {
   v->add_option("--recompute-levels", o.recompute,
                 "U-Net: keep little of the N outermost levels for backward and compute it again (gradient checkpointing); "
-                "the same results to the last bit. At 64 channels and 512 pixels, one image a step, 2.0 GB become 1.5 GB "
-                "with 1 for 6 % more time, 1.2 GB with 4 for 28 % (0: keep all)")
+                "the same results to the last bit. At 64 channels and 512 pixels, one image a step, 1.8 GB become 1.2 GB "
+                "with 1 for 6 % more time, 0.9 GB with 4 for 28 % (0: keep all)")
       ->check(CLI::Range(0, 6))
       ->capture_default_str();
 }

@@ -1,10 +1,12 @@
 // The `querent` command: parse, dispatch, turn errors into one line and an exit code.
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <map>
+#include <string_view>
 
 #include "app/options.h"
 #include "app/ranks.h"
@@ -17,9 +19,11 @@ namespace {
 
 // Threads that wait should not take the processor from those of other programs that compute: with the long spin that
 // OpenMP's runtime has by default, two trainings side by side take several times as long as one after the other. The
-// runtime reads this setting when the program is loaded, so the program starts itself once more.
-void wait_briefly(char** argv) {
+// runtime reads this setting when the program is loaded, so the program starts itself once more; not to print a help.
+void wait_briefly(int argc, char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
+  const auto asks_for_help = [](std::string_view word) { return word == "--help" || word == "-h"; };
+  if (argc < 2 || std::any_of(argv + 1, argv + argc, asks_for_help)) return;
   setenv("GOMP_SPINCOUNT", "10000", 0);
   execv("/proc/self/exe", argv);  // on failure: as it was
 }
@@ -29,7 +33,7 @@ void wait_briefly(char** argv) {
 int main(int argc, char** argv) {
   using namespace querent;
   using namespace querent::app;
-  wait_briefly(argv);
+  wait_briefly(argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
   join_ranks();
   Options options;

@@ -74,10 +74,10 @@ void fill(const Tensor& t, const Init& init, int64_t channels, uint64_t key) {
 
 NoDraws::NoDraws() : before_(std::exchange(draws, false)) {}
 NoDraws::~NoDraws() { draws = before_; }
+bool NoDraws::active() { return !draws; }
 
 void initialise(const Tensor& t, const Init& init, int64_t channels, uint64_t key) {
   if (!t.has_data()) return;  // a dry run
-  if (!draws) return t.fill(0);
   if (init.kind == Init::constant) return t.fill(init.value);
   if (t.device() != Device::cpu()) {
     const Tensor here = Tensor::empty(t.shape(), t.dtype());

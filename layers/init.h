@@ -8,14 +8,15 @@ namespace querent {
 // its own axis order; `channels` is the size of PyTorch's axis 1.
 void initialise(const Tensor& t, const Init& init, int64_t channels, uint64_t key);
 
-// While one lives, parameters made in its thread are zero: their values come from a file, and drawing them first would
-// take longer than reading them.
+// While one lives, parameters made in its thread are not drawn, because their values come from a file: they have no bytes
+// until Params::all() or load() gives them their place, and are zero then.
 class NoDraws {
  public:
   NoDraws();
   ~NoDraws();
   NoDraws(const NoDraws&) = delete;
   NoDraws& operator=(const NoDraws&) = delete;
+  static bool active();
 
  private:
   bool before_;

@@ -24,13 +24,21 @@ inline Permutation permutation(const Shape& shape, FileLayout layout) {
   return {1, 1, shape.numel()};
 }
 
+// `count` of the A parts, [B,S] each in the file.
+template <class T>
+void file_to_engine(const T* in, T* out, Permutation p, int64_t count) {
+  for (int64_t a = 0; a < count; ++a, out += p.b * p.s)
+    for (int64_t b = 0; b < p.b; ++b)
+      for (int64_t s = 0; s < p.s; ++s) out[s * p.b + b] = *in++;
+}
+template <class T>
+void engine_to_file(const T* in, T* out, Permutation p, int64_t count) {
+  file_to_engine(in, out, Permutation{p.a, p.s, p.b}, count);
+}
 template <class T>
 std::vector<T> file_to_engine(const std::vector<T>& in, Permutation p) {
   std::vector<T> out(in.size());
-  for (int64_t a = 0; a < p.a; ++a)
-    for (int64_t b = 0; b < p.b; ++b)
-      for (int64_t s = 0; s < p.s; ++s)
-        out[static_cast<size_t>((a * p.s + s) * p.b + b)] = in[static_cast<size_t>((a * p.b + b) * p.s + s)];
+  file_to_engine(in.data(), out.data(), p, p.a);
   return out;
 }
 template <class T>

@@ -1,10 +1,11 @@
 #include "layers/params.h"
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 
 #include "layers/init.h"
 #include "layers/layout.h"
+#include "tensor/backend.h"
 #include "tensor/rng.h"
 
 namespace querent {
@@ -28,6 +29,16 @@ ParamSet subset(const ParamSet& all, const std::vector<size_t>& chosen) {
   return set;
 }
 
+// Piece by piece, so that the bytes are never in memory twice.
+void move_bytes(const Tensor& from, std::byte* to) {
+  constexpr size_t piece = size_t{8} << 20;
+  for (size_t at = 0; at < from.bytes(); at += piece) {
+    const size_t end = std::min(at + piece, from.bytes());
+    copy_bytes(to + at, from.device(), static_cast<std::byte*>(from.raw()) + at, from.device(), end - at);
+    from.storage()->forget(at, end);
+  }
+}
+
 }  // namespace
 
 std::string Scope::full(std::string_view name) const {
@@ -39,6 +50,8 @@ DType Scope::dtype() const { return params_->dtype_; }
 
 Tensor Scope::parameter(std::string_view name, const Shape& shape, const Init& init, FileLayout layout) const {
   internal_check(!params_->set_.flat, "params: '{}' is added after all() fixed the arena", full(name));
+  std::optional<DryRun> no_bytes;
+  if (NoDraws::active()) no_bytes.emplace();
   Tensor t = Tensor::empty(shape, params_->dtype_, params_->device_);
   t.as_parameter(full(name));
   const Shape file = file_shape(shape, layout);
@@ -82,14 +95,12 @@ const ParamSet& Params::all() const {
     set_.flat = Tensor::empty({set_.total}, dtype_, device_);
     return set_;
   }
-  const size_t size = dtype_size(dtype_);
-  const std::shared_ptr<Storage> arena = Storage::allocate(static_cast<size_t>(set_.total) * size, device_);
-  set_.flat = Tensor::on(arena, 0, {set_.total}, dtype_);
-  set_.flat.fill(0);
+  set_.flat = Tensor::zeros({set_.total}, dtype_, device_);
   for (size_t i = 0; i < set_.tensors.size(); ++i) {
     const Tensor& t = set_.tensors[i];
-    set_.flat.batch(set_.offsets[i], t.numel()).reshaped(t.shape()).copy_from(t);
-    t.rebind(arena, static_cast<size_t>(set_.offsets[i]) * size);
+    const size_t offset = static_cast<size_t>(set_.offsets[i]) * dtype_size(dtype_);
+    if (t.has_data()) move_bytes(t, static_cast<std::byte*>(set_.flat.raw()) + offset);
+    t.rebind(set_.flat.storage(), offset);
   }
   return set_;
 }

@@ -86,6 +86,29 @@ void fill_from_file(const Tensor& t, FileLayout layout, std::vector<T> values, b
   }
 }
 
+// f(first, count) for pieces of about a megabyte of the A parts of a permutation.
+template <class F>
+void for_pieces(Permutation p, size_t element, F f) {
+  const int64_t part = std::max<int64_t>(p.b * p.s * static_cast<int64_t>(element), 1);
+  const int64_t at_once = std::max<int64_t>((1 << 20) / part, 1);
+  for (int64_t first = 0; first < p.a; first += at_once) f(first, std::min(at_once, p.a - first));
+}
+
+bool keeps_order(Permutation p) { return p.b == 1 || p.s == 1; }
+
+// The usual case, f32 to f32 on the CPU without any change: piece by piece, straight to where it belongs.
+void read_into_place(const Tensor& t, FileLayout layout, const SafetensorsReader& file, const std::string& name) {
+  const Permutation p = permutation(t.shape(), layout);
+  const std::span<std::byte> all(static_cast<std::byte*>(t.raw()), t.bytes());
+  if (keeps_order(p)) return file.read(name, 0, all);
+  std::vector<float> piece;
+  for_pieces(p, sizeof(float), [&](int64_t first, int64_t count) {
+    piece.resize(static_cast<size_t>(count * p.b * p.s));
+    file.read(name, static_cast<size_t>(first * p.b * p.s) * sizeof(float), std::as_writable_bytes(std::span(piece)));
+    file_to_engine(piece.data(), t.data<float>() + first * p.b * p.s, p, count);
+  });
+}
+
 }  // namespace
 
 std::string LoadReport::text() const {
@@ -99,27 +122,26 @@ std::string LoadReport::text() const {
 }
 
 void Params::save(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata) const {
-  std::vector<std::vector<std::byte>> permuted;
   std::vector<SafetensorsItem> items;
-  Tensors here;
-  permuted.reserve(entries_.size());
   for (const Entry& e : entries_) {
-    const Tensor& t = here.emplace_back(e.tensor.to(Device::cpu()));
+    const Tensor& t = e.tensor;
     const Shape shape = querent::file_shape(t.shape(), e.layout);
-    const auto* raw = static_cast<const std::byte*>(t.raw());
-    std::span<const std::byte> bytes(raw, t.bytes());
-    if (const Permutation p = permutation(t.shape(), e.layout); p.b > 1 && p.s > 1) {
-      std::vector<std::byte>& out = permuted.emplace_back(t.bytes());
+    const auto content = [&t, layout = e.layout](const Write& write) {
+      const Tensor here = t.to(Device::cpu());
+      const auto* raw = static_cast<const std::byte*>(here.raw());
+      const Permutation p = permutation(t.shape(), layout);
+      if (keeps_order(p)) return write({reinterpret_cast<const char*>(raw), t.bytes()});
       const auto permute = [&]<class T>(T) {
-        std::vector<T> v(static_cast<size_t>(t.numel()));
-        std::memcpy(v.data(), raw, t.bytes());
-        v = engine_to_file(v, p);
-        std::memcpy(out.data(), v.data(), t.bytes());
+        std::vector<T> piece;
+        for_pieces(p, sizeof(T), [&](int64_t first, int64_t count) {
+          piece.resize(static_cast<size_t>(count * p.b * p.s));
+          engine_to_file(here.data<T>() + first * p.b * p.s, piece.data(), p, count);
+          write({reinterpret_cast<const char*>(piece.data()), piece.size() * sizeof(T)});
+        });
       };
       t.dtype() == DType::f64 ? permute(double{}) : permute(float{});
-      bytes = out;
-    }
-    items.push_back({t.name(), safetensors_dtype(t.dtype()), {shape.begin(), shape.end()}, bytes});
+    };
+    items.push_back({t.name(), safetensors_dtype(t.dtype()), {shape.begin(), shape.end()}, {}, content});
   }
   write_safetensors(path, std::move(items), metadata);
 }
@@ -173,11 +195,16 @@ LoadReport Params::load(const std::filesystem::path& path, const LoadOptions& op
   std::map<std::string, std::string> source_of;  // our name -> file name; "" when it cannot be used
   const LoadReport report = plan_load(file, options, source_of);
   check(!options.strict || report.complete(), "{}: the weights do not fit the model: {}", path.string(), report.text());
+  all();  // what was not drawn has its bytes now
   for (const Entry& e : entries_) {
     const auto source = source_of.find(e.tensor.name());
     if (source == source_of.end() || source->second.empty()) continue;
     const bool swap = options.swap_halves && options.swap_halves(e.tensor.name());
-    if (e.tensor.dtype() == DType::f32)
+    const SafetensorsEntry& theirs = file.entries().at(source->second);
+    const bool same = theirs.dtype == "F32" && e.tensor.dtype() == DType::f32 && theirs.size() == e.tensor.bytes();
+    if (same && !swap && e.tensor.has_data() && e.tensor.device() == Device::cpu())
+      read_into_place(e.tensor, e.layout, file, source->second);
+    else if (e.tensor.dtype() == DType::f32)
       fill_from_file(e.tensor, e.layout, file.floats(source->second), swap);
     else
       fill_from_file(e.tensor, e.layout, file.doubles(source->second), swap);

@@ -1,4 +1,5 @@
-// What a Program is made from: the records of one step, their values by storage. Private to program.cpp and fuse.cpp.
+// What a Program is made from: the records of one step, their values by storage. Private to program.cpp
+// and fuse*.cpp.
 #pragma once
 #include <map>
 #include <string>
@@ -61,5 +62,6 @@ struct Rule {
   size_t (*apply)(Capture&);
 };
 std::span<const Rule> program_rules();
+size_t update_in_backward(Capture&), gradient_into_update(Capture&);  // fuse_update.cpp
 
 }  // namespace querent

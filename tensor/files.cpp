@@ -115,18 +115,26 @@ class Sha256 {
 }  // namespace
 
 namespace {
-void write_in_this_rank(const fs::path& path, std::string_view bytes) {
+void write_in_this_rank(const fs::path& path, uint64_t bytes, const std::function<void(const Write&)>& content) {
   static std::atomic<uint64_t> serial{0};
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   const fs::path temporary = folder / text(".{}.{}.{}.tmp", path.filename().string(), ::getpid(), serial.fetch_add(1));
   const auto give_up = [&](int error) {
     std::error_code ignored;
     fs::remove(temporary, ignored);
-    fail("{}: cannot write {} bytes ({}); {}", path.string(), bytes.size(), std::strerror(error), fix_for(error));
+    fail("{}: cannot write {} bytes ({}); {}", path.string(), bytes, std::strerror(error), fix_for(error));
   };
-  {
+  try {
     Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (file.get() < 0 || !write_all(file.get(), bytes) || ::fsync(file.get()) != 0 || !file.close()) give_up(errno);
+    if (file.get() < 0) give_up(errno);
+    content([&](std::string_view part) {
+      if (!write_all(file.get(), part)) give_up(errno);
+    });
+    if (::fsync(file.get()) != 0 || !file.close()) give_up(errno);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -135,7 +143,10 @@ void write_in_this_rank(const fs::path& path, std::string_view bytes) {
 }  // namespace
 
 void write_atomically(const fs::path& path, std::string_view bytes) {
-  in_first_rank([&] { write_in_this_rank(path, bytes); });
+  write_atomically(path, bytes.size(), [&](const Write& write) { write(bytes); });
+}
+void write_atomically(const fs::path& path, uint64_t bytes, const std::function<void(const Write&)>& content) {
+  in_first_rank([&] { write_in_this_rank(path, bytes, content); });
 }
 
 void discard(const fs::path& path) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,9 @@ namespace querent {
 // the file, the bytes and the fix. Safe from several threads. Of several ranks (tensor/collective.h) the first writes,
 // when all have come here; so what was asked about files before is the same to all, and after it all see the new one.
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
+// The same for what is too large to be made at once: `content` gives the `bytes` bytes of the file to `write` in turn.
+using Write = std::function<void(std::string_view)>;
+void write_atomically(const std::filesystem::path& path, uint64_t bytes, const std::function<void(const Write&)>& content);
 
 // The content of a file; an Error when it is missing, unreadable, a folder, or longer than max_bytes.
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 30);

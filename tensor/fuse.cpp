@@ -365,6 +365,10 @@ constexpr Rule rules[] = {
     {"filters-once", "filters that stay for several replays are transformed once", filters_once},
     {"cast-together", "weights that lie side by side are cast to bf16 at once", cast_together},
     {"reshape-in-place", "the result of reshape lies where its input lies", reshape_in_place},
+    {"update-in-backward", "the optimizer takes each gradient when it is made, not all of them at the end",
+     update_in_backward},
+    {"gradient-into-update", "the gradient of a linear layer's weights is made and used a few rows at a time",
+     gradient_into_update},
     {"gradient-in-place", "a gradient is computed at its place in the flat buffer of all gradients", gradient_in_place},
     {"result-in-place", "an elementwise result lies where an input lay that nobody reads afterwards", result_in_place},
 };

@@ -55,7 +55,7 @@ CUDA_KERNELS(CUDA_KERNEL)
 #undef CUDA_KERNEL
 }
 CPU_KERNEL(conv2d) CPU_KERNEL(conv2d_grad_input) CPU_KERNEL(conv2d_grad_weight) CPU_KERNEL(conv_transpose2d)
-CPU_KERNEL(matmul)
+CPU_KERNEL(matmul) CPU_KERNEL(matmul_update)
 CPU_KERNEL(add) CPU_KERNEL(sub) CPU_KERNEL(mul) CPU_KERNEL(bias_add) CPU_KERNEL(scale)
 CPU_KERNEL(max_pool2d) CPU_KERNEL(max_pool2d_grad)
 CPU_KERNEL(sum) CPU_KERNEL(mean)

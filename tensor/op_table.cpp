@@ -36,6 +36,7 @@ extern const Op normalized_mutual_information_op, normalized_mutual_information_
 extern const Op gaussian_nll_op, gaussian_nll_grad_op;
 extern const Op sampled_cross_entropy_op, sampled_cross_entropy_grad_op;
 extern const Op sgd_update_op, adam_update_op, accumulate_op;
+extern const Op matmul_update_op;
 
 static const Op* const all_ops[] = {
     &add_op, &sub_op, &mul_op, &div_op, &bias_add_op, &scale_op,
@@ -70,6 +71,7 @@ static const Op* const all_ops[] = {
     &gaussian_nll_op, &gaussian_nll_grad_op,
     &sampled_cross_entropy_op, &sampled_cross_entropy_grad_op,
     &sgd_update_op, &adam_update_op, &accumulate_op,
+    &matmul_update_op,
 };
 // clang-format on
 

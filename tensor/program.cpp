@@ -222,6 +222,8 @@ Program Program::capture(const std::function<Tensors(Inputs)>& step, const Tenso
   p.steady_inputs_ = steady;
   if (steady) steady_first(c, Inputs(p.inputs_).subspan(*steady));
   for (const Rule& rule : program_rules()) rule.apply(c);
+  for (CapturedRecord& r : c.records)
+    if (r.dropped) r.in.clear(), r.out.clear();  // and what only they hold
   add_scratch(c);
   for (const CapturedRecord& r : c.records) {
     if (r.dropped) continue;

@@ -16,4 +16,10 @@ struct WinogradAttrs {
   void fields(FieldVisitor& v) const { v.field("tile", tile); }
 };
 
+struct MatmulUpdateAttrs {
+  MatmulAttrs product;
+  bool decoupled = false;  // true: AdamW
+  void fields(FieldVisitor& v) const { product.fields(v), v.field("decoupled", decoupled); }
+};
+
 }  // namespace querent

@@ -197,13 +197,20 @@ SafetensorsReader::SafetensorsReader(std::filesystem::path path) : path_(std::mo
 
 std::vector<std::byte> SafetensorsReader::bytes(const std::string& name) const {
   const auto it = header_.entries.find(name);
-  check(it != header_.entries.end(), "{}: has no tensor '{}'", path_.string(), name);
-  std::vector<std::byte> raw(it->second.size());
-  std::ifstream in(path_, std::ios::binary);
-  in.seekg(static_cast<std::streamoff>(data_start_ + it->second.first));
-  in.read(reinterpret_cast<char*>(raw.data()), static_cast<std::streamsize>(raw.size()));
-  check(in.good(), "{}: cannot read tensor '{}'; the file changed while it was read", path_.string(), name);
+  std::vector<std::byte> raw(it == header_.entries.end() ? 0 : it->second.size());
+  read(name, 0, raw);
   return raw;
+}
+
+void SafetensorsReader::read(const std::string& name, uint64_t first, std::span<std::byte> into) const {
+  const auto it = header_.entries.find(name);
+  check(it != header_.entries.end(), "{}: has no tensor '{}'", path_.string(), name);
+  internal_check(first <= it->second.size() && into.size() <= it->second.size() - first,
+                 "safetensors: bytes {} to {} are outside '{}'", first, first + into.size(), name);
+  std::ifstream in(path_, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(data_start_ + it->second.first + first));
+  in.read(reinterpret_cast<char*>(into.data()), static_cast<std::streamsize>(into.size()));
+  check(in.good(), "{}: cannot read tensor '{}'; the file changed while it was read", path_.string(), name);
 }
 
 std::vector<float> SafetensorsReader::floats(const std::string& name) const {
@@ -226,7 +233,7 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
   for (const SafetensorsItem& item : items) {
     uint64_t bytes = safetensors_element_size(item.dtype);
     for (const int64_t extent : item.shape) bytes *= static_cast<uint64_t>(extent);
-    internal_check(bytes == item.bytes.size() && bytes >= (item.shape.empty() ? 1u : 0u),
+    internal_check((item.content || bytes == item.bytes.size()) && bytes >= (item.shape.empty() ? 1u : 0u),
                    "safetensors: '{}' has {} bytes for a shape of {}", item.name, item.bytes.size(), bytes);
     internal_check(!root.contains(item.name), "safetensors: the name '{}' is written twice", item.name);
     root[item.name] = {{"dtype", item.dtype}, {"shape", item.shape}, {"data_offsets", {offset, offset + bytes}}};
@@ -235,14 +242,16 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
   std::string header = root.dump();
   header.append((8 - header.size() % 8) % 8, ' ');
   const uint64_t header_size = header.size();
-  std::string out(sizeof header_size, '\0');
-  std::memcpy(out.data(), &header_size, sizeof header_size);
-  out += header;
-  out.reserve(out.size() + offset);
-  for (const SafetensorsItem& item : items) {
-    out.append(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size());
-  }
-  write_atomically(path, out);
+  write_atomically(path, sizeof header_size + header_size + offset, [&](const Write& write) {
+    write({reinterpret_cast<const char*>(&header_size), sizeof header_size});
+    write(header);
+    for (const SafetensorsItem& item : items) {
+      if (item.content)
+        item.content(write);
+      else
+        write({reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()});
+    }
+  });
 }
 
 }  // namespace querent

@@ -7,11 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "tensor/files.h"
 
 namespace querent {
 
@@ -42,6 +45,8 @@ class SafetensorsReader {
   const std::filesystem::path& path() const { return path_; }
   // The raw little-endian bytes of one tensor; bad_input if the name is unknown or the file has shrunk.
   std::vector<std::byte> bytes(const std::string& name) const;
+  // Its bytes first .. first+into.size()-1 alone, put where they are wanted.
+  void read(const std::string& name, uint64_t first, std::span<std::byte> into) const;
   // The values as f32 (from F64, F32, F16, BF16, I64, I32, U8 or BOOL).
   std::vector<float> floats(const std::string& name) const;
   // The values as f64 (same sources).
@@ -53,11 +58,12 @@ class SafetensorsReader {
   SafetensorsHeader header_;
 };
 
-// A tensor to be written; `bytes` must stay alive until write_safetensors returns.
+// A tensor to be written; `bytes` must stay alive until write_safetensors returns. Or `content` gives them in pieces.
 struct SafetensorsItem {
   std::string name, dtype;
   std::vector<int64_t> shape;
-  std::span<const std::byte> bytes;
+  std::span<const std::byte> bytes = {};
+  std::function<void(const Write&)> content = {};
 };
 
 // Writes the file atomically (temporary name in the same folder, fsync, rename). Items are ordered by element size,

@@ -114,6 +114,7 @@ bool guards_are_whole(const std::byte* block, size_t bytes, size_t capacity, Dev
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) { return make(bytes, device, false); }
 std::shared_ptr<Storage> Storage::allocate_apart(size_t bytes, Device device) { return make(bytes, device, true); }
+std::shared_ptr<Storage> Storage::allocate_zeros(size_t bytes, Device device) { return make(bytes, device, false, true); }
 
 std::shared_ptr<Storage> Storage::promise(size_t bytes, Device device) {
   std::shared_ptr<Storage> s(new Storage);
@@ -127,7 +128,7 @@ uint64_t Storage::next_id() {
   return ++count;
 }
 
-std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart) {
+std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart, bool zeros) {
   std::shared_ptr<Storage> s(new Storage);
   s->id_ = next_id();
   s->bytes_ = bytes;
@@ -143,6 +144,8 @@ std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart) 
     block += guard_bytes;
     fill_bytes(block, 0xff, bytes, device);
   }
+  const bool is_zero = is_new && !s->guarded_ && s->capacity_ >= huge_page && device == Device::cpu();
+  if (zeros && !is_zero) fill_bytes(block, 0, bytes, device);
   s->data_ = block;
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
@@ -170,6 +173,12 @@ Storage::~Storage() {
   }
 }
 
+void Storage::forget(size_t begin, size_t end) const {
+  if (capacity_ < huge_page || guarded_ || device_ != Device::cpu()) return;
+  const size_t first = (begin + huge_page - 1) / huge_page * huge_page, last = end / huge_page * huge_page;
+  if (first < last) madvise(data_ + first, last - first, MADV_DONTNEED);
+}
+
 MemoryStats memory_stats(Device device) {
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
@@ -181,7 +190,8 @@ void reset_memory_peak(Device device) {
   p.stats.peak = p.stats.live;
 }
 void release_free_memory() {
-  for (const Device device : devices()) {
+  for (int i = 0; i <= max_gpus; ++i) {  // devices() would open the module of the GPU to ask for their number
+    const Device device = i == 0 ? Device::cpu() : Device::cuda(i - 1);
     Pool& p = pool(device);
     const std::lock_guard lock(p.mutex);
     if (p.pins > 0) continue;

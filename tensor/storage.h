@@ -14,6 +14,8 @@ class Storage {
   static std::shared_ptr<Storage> allocate(size_t bytes, Device device);
   // Not from the pool and not left to it: goes back to the system when freed. For the arena of a Program.
   static std::shared_ptr<Storage> allocate_apart(size_t bytes, Device device);
+  // All zeros. A large block that comes fresh from the system takes no memory before it is written.
+  static std::shared_ptr<Storage> allocate_zeros(size_t bytes, Device device);
   // A number and a size, but no bytes: data() is null. What a dry run and the planning of a Program work with.
   static std::shared_ptr<Storage> promise(size_t bytes, Device device);
   ~Storage();
@@ -24,10 +26,12 @@ class Storage {
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
   uint64_t id() const { return id_; }  // grows with every allocation
+  // Nobody reads bytes begin .. end-1 again: what can be given back to the system of a large block on the CPU is.
+  void forget(size_t begin, size_t end) const;
 
  private:
   Storage() = default;
-  static std::shared_ptr<Storage> make(size_t bytes, Device device, bool apart);
+  static std::shared_ptr<Storage> make(size_t bytes, Device device, bool apart, bool zeros = false);
   static uint64_t next_id();
   std::byte* data_ = nullptr;
   size_t bytes_ = 0, capacity_ = 0;

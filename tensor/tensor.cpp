@@ -61,8 +61,8 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   return t;
 }
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
-  Tensor t = empty(shape, dtype, device);
-  if (t.has_data()) fill_bytes(t.raw(), 0, t.bytes(), device);
+  Tensor t = make(shape, dtype, device);
+  t.body_->storage = dry_run ? Storage::promise(t.bytes(), device) : Storage::allocate_zeros(t.bytes(), device);
   return t;
 }
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "tensor/op_attrs.h"
 #include "tensor/run.h"
 #include "tests/op_samples.h"
 
@@ -91,6 +92,28 @@ TEST_CASE("the same bits on every run and for any number of threads") {
     }
     set_threads(0);
   });
+}
+
+TEST_CASE("matrix products of several blocks agree with the f64 reference and do not depend on threads") {
+  struct Sizes {
+    int64_t m, n, k;
+    bool transpose_a, transpose_b;
+  };
+  for (const Sizes& s : {Sizes{230, 70, 300, false, false},
+                         {230, 70, 300, true, true},
+                         {3, 600, 70, false, false},
+                         {5, 33, 520, false, true},
+                         {40, 30, 129, true, false},
+                         {20, 520, 3, true, false}}) {
+    const Shape a = s.transpose_a ? Shape{s.k, s.m} : Shape{s.m, s.k}, b = s.transpose_b ? Shape{s.n, s.k} : Shape{s.k, s.n};
+    const Case c{text("{}x{}x{}", s.m, s.n, s.k), {{a}, {b}}, MatmulAttrs{s.transpose_a, s.transpose_b}};
+    compare_with_f64(find_op("matmul"), c);
+    set_threads(1);
+    const Tensors one = run_case(find_op("matmul"), c, DType::f32);
+    set_threads(3);
+    CHECK_MESSAGE(same_bytes(one[0], run_case(find_op("matmul"), c, DType::f32)[0]), c.name);
+    set_threads(0);
+  }
 }
 
 TEST_CASE("costs are finite and count at least what is written") {

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "layers/conv.h"
+#include "layers/init.h"
 #include "layers/linear.h"
 #include "layers/tensor_file.h"
 #include "tensor/rng.h"
@@ -50,6 +51,35 @@ TEST_CASE("parameters live in one arena, and their values depend on the seed and
   CHECK(first.bias.host()[1] == 8);
   CHECK(early.bias.host()[0] == 7);
   CHECK_THROWS_WITH_AS(a.under("z"), doctest::Contains("'z'"), Error);
+}
+
+TEST_CASE("weights that are not drawn get their bytes when a file is loaded, also in several pieces") {
+  const TempFile file("pieces.safetensors");
+  const auto build = [](Params& p) {
+    Conv2d(p.root().sub("conv"), 70, 130, {.kernel = 7});  // 1.7 MiB
+    Linear(p.root().sub("flat"), 60 * 49, 100, {.area = 49});
+    Linear(p.root().sub("plain"), 60, 7);
+  };
+  Params from(Device::cpu(), 1), to(Device::cpu(), 2);
+  build(from);
+  {
+    const NoDraws of_the_file;
+    build(to);
+  }
+  CHECK(!to.find("conv.weight").has_data());
+  from.save(file.path);
+  CHECK(to.load(file.path).complete());
+  for (const std::string& name : from.names()) CHECK_MESSAGE(to.find(name).host() == from.find(name).host(), name);
+  // In the file they lie as PyTorch has them.
+  const std::vector<float> filters = SafetensorsReader(file.path).floats("conv.weight"), ours = from.find("conv.weight").host();
+  CHECK(filters[(129 * 70 + 3) * 49 + 20] == ours[(129 * 49 + 20) * 70 + 3]);
+  {
+    const NoDraws of_the_file;
+    Params zeros;
+    const Linear l(zeros.root().sub("l"), 3, 2);
+    zeros.all();
+    CHECK(l.weight.host() == std::vector<float>(6, 0));
+  }
 }
 
 TEST_CASE("initial values have the promised spread") {

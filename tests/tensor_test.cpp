@@ -1,8 +1,10 @@
 #include "tensor/tensor.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 
 #include "tensor/ledger.h"
@@ -52,6 +54,27 @@ TEST_CASE("the pool reuses blocks and counts bytes") {
   CHECK(memory_stats().live == before.live);
   const Tensor again = Tensor::empty({1000, 1000});
   CHECK(again.raw() == first);
+}
+
+TEST_CASE("zeros that nobody wrote and bytes that are forgotten take no memory") {
+  const auto resident_mib = [] {
+    long pages = 0, resident = 0;
+    std::ifstream("/proc/self/statm") >> pages >> resident;
+    return resident * sysconf(_SC_PAGESIZE) / (1 << 20);
+  };
+  release_free_memory();
+  const long before = resident_mib();
+  const Tensor t = Tensor::zeros({64 << 18});
+  CHECK(resident_mib() < before + 16);
+  t.fill(1);
+  CHECK(resident_mib() > before + 48);
+  t.storage()->forget(0, t.bytes() / 2);
+  CHECK(resident_mib() < before + 48);
+  CHECK(t.batch(t.numel() / 2, 1).item() == 1);
+  {
+    const Tensor used = Tensor::full({3, 5}, 7);
+  }
+  CHECK(Tensor::zeros({3, 5}).host() == std::vector<float>(15, 0));  // where something else lay
 }
 
 TEST_CASE("guard bytes catch a write past the end") {
