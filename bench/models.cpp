@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "models/pix2pix.h"
 #include "models/train.h"
 #include "tensor/backend.h"
+#include "tensor/cpu/conv_plan.h"
 #include "tensor/plans.h"
 #include "tensor/rng.h"
 #include "tensor/run.h"
@@ -32,6 +34,7 @@ struct Arguments {
   std::string model, phase;
   int64_t batch, size, width;
   int repeats = 5, warmup = 1;
+  bool profile = false;
   Device device = Device::cpu();
 };
 
@@ -49,6 +52,42 @@ double peak_mib(Device device) {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+// --profile 1: what each op of the timed repeats costs, in processor time, the dearest first. FLOP are those of the
+// formula, whatever the algorithm.
+struct Profile {
+  struct Line {
+    std::vector<double> ms;
+    Cost cost;
+  };
+  std::map<std::string, Line> lines;
+  void watch() {
+    watch_kernels([this](const Op& op, const Call& c, double ms) {
+      std::string name = text("{} {} ", op.name, cpu::algorithm(op, c));
+      for (const Tensor& t : c.in) name += t ? text(" {}", t.shape()) : " -";
+      for (const Tensor& t : c.out) name += text(" -> {}", t.shape());
+      lines[name].ms.push_back(ms);
+      lines[name].cost = op.cost(c.in, c.attrs);
+    });
+  }
+  void print(int repeats) {
+    watch_kernels({});
+    std::vector<std::pair<double, std::string>> all;
+    double total = 0;
+    for (auto& [name, line] : lines) {
+      std::sort(line.ms.begin(), line.ms.end());
+      const double median = line.ms[line.ms.size() / 2], calls = static_cast<double>(line.ms.size()) / repeats;
+      total += median * calls;
+      char numbers[128];
+      std::snprintf(numbers, sizeof numbers, "%8.2f ms %5.1f x %7.3f %6.0f GFLOP/s %6.1f GB/s  ", median * calls, calls,
+                    median, line.cost.flops / median / 1e6, line.cost.bytes / median / 1e6);
+      all.push_back({median * calls, numbers + name});
+    }
+    std::sort(all.rbegin(), all.rend());
+    for (const auto& [ms, line] : all) std::fprintf(stderr, "%5.1f %% %s\n", 100 * ms / total, line.c_str());
+    std::fprintf(stderr, "%.1f ms in all\n", total);
+  }
+};
+
 // Milliseconds of each repeat, in order of size, after the warm-up that does not count.
 std::vector<double> timed(const Arguments& a, const std::function<void(int64_t)>& step) {
   const auto wait = [&] {
@@ -58,12 +97,15 @@ std::vector<double> timed(const Arguments& a, const std::function<void(int64_t)>
   while (number < a.warmup) step(number++);
   wait();
   std::vector<double> ms;
+  Profile profile;
+  if (a.profile) profile.watch();
   for (int r = 0; r < a.repeats; ++r) {
     const auto start = std::chrono::steady_clock::now();
     step(number++);
     wait();
     ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
+  if (a.profile) profile.print(a.repeats);
   std::sort(ms.begin(), ms.end());
   return ms;
 }
@@ -109,7 +151,7 @@ int main(int argc, char** argv) try {
     std::fprintf(stderr,
                  "usage: bench_models MODEL train|infer|mc BATCH SIZE WIDTH [--threads N] [--repeats N] [--warmup N]\n"
                  "  [--conv auto|direct|winograd2|winograd4] [--device cpu|cuda:N] [--tf32 1] [--bf16 1] [--tune 1] "
-                 "[--plans FILE]\n");
+                 "[--plans FILE] [--profile 1]\n");
     return 2;
   }
   Arguments a{argv[1], argv[2], std::atoll(argv[3]), std::atoll(argv[4]), std::atoll(argv[5])};
@@ -121,6 +163,7 @@ int main(int argc, char** argv) try {
     if (flag == "--conv") set_conv_algorithm(parse_conv_algorithm(value));
     if (flag == "--repeats") a.repeats = std::stoi(value);
     if (flag == "--warmup") a.warmup = std::stoi(value);
+    if (flag == "--profile") a.profile = value == "1";
     if (flag == "--device") a.device = parse_device(value);
     if (flag == "--tf32") policy.tf32 = value == "1";
     if (flag == "--bf16" && value == "1") set_compute_dtype(DType::bf16);

@@ -115,9 +115,11 @@ size_t gradient_into_update(Capture& c) {
     }
     if (!product || users != 2 || product->kind != u.kind || is_asked_for(c, gradient)) continue;
     const std::vector<Value>& of = product->in;
-    if (u.in[0].tensor.rank() != 2 || c.mutated.contains(of[0].storage) || c.mutated.contains(of[1].storage)) continue;
+    const auto& of_product = product->attrs.as<MatmulAttrs>();
+    // Other products with few rows are computed in another order (tensor/cpu/matmul.cpp).
+    if (!of_product.transpose_a || u.in[0].tensor.rank() != 2 || c.mutated.contains(of[0].storage) || c.mutated.contains(of[1].storage)) continue;
     const bool adam = u.op == &adam_update_op;
-    const MatmulUpdateAttrs a{product->attrs.as<MatmulAttrs>(), adam && u.attrs.as<AdamAttrs>().decoupled};
+    const MatmulUpdateAttrs a{of_product, adam && u.attrs.as<AdamAttrs>().decoupled};
     u.in = {u.in[0], of[0], of[1], u.in[2], adam ? u.in[3] : Value{}, u.in.back()};
     u.op = &matmul_update_op;
     u.attrs = a;

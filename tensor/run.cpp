@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
 #include <optional>
+#include <utility>
 
 #include "tensor/ledger.h"
 #include "tensor/program.h"
@@ -13,6 +15,8 @@
 namespace querent {
 namespace {
 thread_local bool reference_only = false;
+KernelWatch kernel_watch;
+double processor_ms() { return static_cast<double>(std::clock()) * 1e3 / CLOCKS_PER_SEC; }
 
 // Where the inputs lie, which is where the results will.
 Device device_of(const Op& op, Inputs in) {
@@ -54,7 +58,17 @@ Kernel* kernel_of(const Op& op, KernelKind kind) {
   return kind == KernelKind::cpu ? op.kernel.cpu : kind == KernelKind::cuda ? op.kernel.cuda : op.kernel.ref;
 }
 
+void watch_kernels(KernelWatch watch) { kernel_watch = std::move(watch); }
+
 void compute(const Op& op, KernelKind kind, const Call& c) {
+  if (kernel_watch) {
+    const KernelWatch watch = std::exchange(kernel_watch, nullptr);
+    const double start = processor_ms();
+    compute(op, kind, c);
+    watch(op, c, processor_ms() - start);
+    kernel_watch = watch;
+    return;
+  }
   Kernel* const kernel = kernel_of(op, kind);
   if (!widens(kind, c)) return kernel(c);
   Tensors in, out;

@@ -1,5 +1,7 @@
 // The choke point: every operation of the engine goes through run().
 #pragma once
+#include <functional>
+
 #include "tensor/op.h"
 
 namespace querent {
@@ -11,6 +13,10 @@ Kernel* kernel_of(const Op& op, KernelKind kind);
 // writes. Kernels of the GPU do so themselves; those of the CPU get f32 copies, widened_bytes() of the pool.
 void compute(const Op& op, KernelKind kind, const Call& call);
 size_t widened_bytes(KernelKind kind, const Call& call);
+// Who is told of every kernel that compute() ran and of the milliseconds of processor time it took; none by default
+// (bench/models.cpp). Of a GPU, which is not waited for, it hears nothing true.
+using KernelWatch = std::function<void(const Op& op, const Call& call, double ms)>;
+void watch_kernels(KernelWatch watch);
 
 // One executed operation. The tape reads records backwards (gradients); the ledger prints them (audit).
 struct Record {

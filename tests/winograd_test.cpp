@@ -54,7 +54,8 @@ TEST_CASE("forced Winograd agrees with the float64 reference and does not depend
           for (const Case& c :
                {shape(name, f, 1, f.side, f.side, 1, 1, padding), shape(name, f, 2, 5, 7, 3, 5, padding),
                 shape(name, f, 1, 8, 8, 16, 16, padding), shape(name, f, 3, 13, 10, 17, 33, padding),
-                shape(name, f, 1, 21, 34, 40, 24, padding), shape(name, f, 16, 6, 6, 64, 48, padding)}) {
+                shape(name, f, 1, 21, 34, 40, 24, padding), shape(name, f, 16, 6, 6, 64, 48, padding),
+                shape(name, f, 1, 8, 8, 128, 40, padding)}) {
             set_threads(1);
             const Tensors one = run_case(op, c, DType::f32);
             set_threads(3);

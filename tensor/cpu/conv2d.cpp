@@ -306,7 +306,8 @@ int64_t winograd_scratch(WinogradForm form, Direction direction, int64_t n, int6
                          int64_t phased, int64_t plain) {
   const int64_t m = form.tile(), products = form.points * form.points, phases = stride * stride;
   const int64_t tiles = n * ((rows + m - 1) / m) * ((cols + m - 1) / m);
-  const bool few = winograd_few(phases * phased, plain, tiles);
+  const bool few = direction == Direction::weight ? winograd_few(phases * phased, plain, tiles)
+                                                  : winograd_by_panels(phases * phased, plain, tiles);
   if (direction == Direction::weight) {
     const int64_t width = phased <= 16 ? 16 : 32, each = up_to(phased, width);
     const int64_t in = row_stride((phases - 1) * phased + each), out = row_stride(up_to(plain, 16));
@@ -318,9 +319,11 @@ int64_t winograd_scratch(WinogradForm form, Direction direction, int64_t n, int6
   const bool backward = direction == Direction::adjoint;
   const int64_t to = backward ? phased : plain, depth = backward ? plain : phases * phased;
   const int64_t in = row_stride(up_to(depth, 16));
+  const int64_t part = winograd_runs * 16, channels = backward ? plain : phased;
+  const int64_t inputs = channels % part == 0 ? depth / part * plane_stride(tiles * part) : plane_stride(tiles * in);
   if (few)
-    return products * (plane_stride(tiles * in) +
-                       threads() * (plane_stride(tiles * filter_panel) + winograd_runs * 16 * filter_panel));
+    return products * (inputs +
+                       threads() * (plane_stride(tiles * filter_panel) + plane_stride(winograd_runs * 16 * filter_panel)));
   const int64_t out_phases = backward ? phases : 1, out = row_stride(out_phases * up_to(to, to <= 16 ? 16 : 32));
   const int64_t block = winograd_block(products, in, out);
   return products * (depth * out_phases * up_to(to, filter_panel) +

@@ -25,6 +25,7 @@ namespace querent::cpu::HWY_NAMESPACE {
 
 // ---- forward: sums along vectors of input channels
 constexpr int64_t dot_positions = 256;        // of a task
+constexpr int64_t dot_channels = 1024;        // of inputs and weights at a time, which stay in the first caches
 constexpr int largest_visits = wide ? 6 : 2;  // positions in registers
 
 struct Visit {  // of a tap to a position within the image
@@ -32,9 +33,9 @@ struct Visit {  // of a tap to a position within the image
   int64_t position;
 };
 
-// sums[position][q] += the products of x and the weights of output q, by vectors.
+// sums[position][q] += the products of x and the weights of output q for channels c .. last, by vectors.
 template <int PR, int Q>
-void add_visits(const Visit* visits, const float* w, const int64_t* rows, int64_t in, float* sums) {
+void add_visits(const Visit* visits, const float* w, const int64_t* rows, int64_t c, int64_t last, float* sums) {
   const D d;
   V acc[PR][Q];
   const float* x[PR];
@@ -52,15 +53,14 @@ void add_visits(const Visit* visits, const float* w, const int64_t* rows, int64_
       for (int q = 0; q < Q; ++q) acc[r][q] = hn::MulAdd(v, g[q], acc[r][q]);
     }
   };
-  int64_t c = 0;
-  for (; c + lanes() <= in; c += lanes()) run(c, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); });
-  if (c < in) run(c, [&](const float* p) HWY_ATTR { return load_some(p, in - c); });
+  for (; c + lanes() <= last; c += lanes()) run(c, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); });
+  if (c < last) run(c, [&](const float* p) HWY_ATTR { return load_some(p, last - c); });
   for (int r = 0; r < PR; ++r)
     for (int q = 0; q < Q; ++q) hn::StoreU(acc[r][q], d, to[r] + q * lanes());
 }
 template <int Q, int... R>
 constexpr auto visit_table(std::integer_sequence<int, R...>) {
-  return std::array<void (*)(const Visit*, const float*, const int64_t*, int64_t, float*), sizeof...(R)>{
+  return std::array<void (*)(const Visit*, const float*, const int64_t*, int64_t, int64_t, float*), sizeof...(R)>{
       add_visits<R + 1, Q>...};
 }
 
@@ -105,10 +105,12 @@ void dots(const ConvJob& j) {
         for (size_t t = 0; t < j.taps.size(); ++t) {
           const std::vector<Visit>& all = visits[static_cast<size_t>(b)][t];
           const auto total = static_cast<int64_t>(all.size()), parts = (total + largest_visits - 1) / largest_visits;
-          for (int64_t i = 0; i < parts; ++i) {
-            const int64_t begin = total * i / parts, now = total * (i + 1) / parts - begin;
-            table[static_cast<size_t>(now - 1)](&all[static_cast<size_t>(begin)], j.weights + j.taps[t].weight, rows,
-                                                j.in, sums);
+          for (int64_t c = 0; c < j.in; c += dot_channels) {
+            for (int64_t i = 0; i < parts; ++i) {
+              const int64_t begin = total * i / parts, now = total * (i + 1) / parts - begin;
+              table[static_cast<size_t>(now - 1)](&all[static_cast<size_t>(begin)], j.weights + j.taps[t].weight, rows,
+                                                  c, std::min(c + dot_channels, j.in), sums);
+            }
           }
         }
         for (int64_t k = 0; k < count; ++k) {

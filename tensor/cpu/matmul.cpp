@@ -4,12 +4,17 @@
 // A task is a block of rows of y and a few panels of 32 columns. The depth is cut into pieces; y keeps the sums between
 // two of them. Where several tiles of rows share a panel, or b must be turned round, a piece of it is copied to
 // [k][32] first; else the product reads b where it is, whole kilobytes at a time.
+//
+// A fully connected layer with a small batch, and the gradient in its input, do 2 FLOP for each weight and image: they are
+// a 1x1 convolution of images of one pixel, whose kernel (conv_deep.cpp) passes over the weights once, at the speed of
+// memory. 8 images through 4096 x 25088 weights: 24 ms of one thread instead of 60.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tensor/cpu/matmul.cpp"
 #include <algorithm>
 
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
+#include "tensor/cpu/conv_job.h"
 #include "tensor/cpu/matmul_job.h"
 #include "tensor/cpu/product-inl.h"
 #include "tensor/cpu/scratch.h"
@@ -107,10 +112,20 @@ void run_matmul(const MatmulJob& job) {
   HWY_DYNAMIC_DISPATCH(RunMatmul)(j);
 }
 
+// Rows beside which the weights are many, read along the outputs or along the sums.
+constexpr int64_t few_read = 256, few_streamed = 64;
+
 void matmul(const Call& c) {
   const auto& at = c.attrs.as<MatmulAttrs>();
   const Tensor &a = c.in[0], &b = c.in[1], &y = c.out[0];
   const int64_t m = y.dim(0), n = y.dim(1), k = a.dim(at.transpose_a ? 0 : 1);
+  if (!at.transpose_a && k >= 32 && n >= 32 && m > 0 && m <= (at.transpose_b ? few_read : few_streamed)) {
+    run_conv_deep({.x = a.data<float>(), .n = m, .h = 1, .w = 1, .x_channels = k, .x_first = 0, .in = k,
+                   .stride_h = 1, .stride_w = 1, .y = y.data<float>(), .rows = 1, .cols = 1, .y_h = 1, .y_w = 1,
+                   .y_channels = n, .y_first = 0, .out = n, .weights = b.data<float>(),
+                   .w_out = at.transpose_b ? k : 1, .w_in = at.transpose_b ? 1 : n, .taps = {{0, 0, 0}}});
+    return;
+  }
   run_matmul({a.data<float>(), at.transpose_a ? 1 : k, at.transpose_a ? m : 1, b.data<float>(), at.transpose_b,
               y.data<float>(), m, n, k});
 }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -45,7 +46,7 @@ struct Product {
   int64_t ldb;
   float* c;
   int64_t ldc, depth;
-  bool add;
+  bool add, far = false;  // far: a is not in the second-level cache
 };
 template <int MR, int NV>
 void product_rows(const Product& p) {
@@ -70,13 +71,20 @@ template <int NV, int... R>
 constexpr auto product_table(std::integer_sequence<int, R...>) {
   return std::array<void (*)(const Product&), sizeof...(R)>{product_rows<R + 1, NV>...};
 }
-// Any number of rows, in nearly equal parts of at most largest_rows.
+// Any number of rows, in nearly equal parts of at most largest_rows. If they are far, the next part is asked for before
+// each: not in the loop over k, where that would keep the sums from staying in registers.
 template <int NV>
 void product(Product p, int64_t rows) {
   static constexpr auto table = product_table<NV>(std::make_integer_sequence<int, largest_rows>());
   const int64_t parts = (rows + largest_rows - 1) / largest_rows;
   for (int64_t i = 0; i < parts; ++i) {
     const int64_t now = (rows * (i + 1)) / parts - (rows * i) / parts;
+    const float* const next = p.a + now * p.ra;
+    if (p.far && p.ka == 1)
+      for (int64_t r = 0; r < now; ++r)
+        for (int64_t k = 0; k < p.depth; k += 16) hwy::Prefetch(next + r * p.ra + k);
+    if (p.far && p.ra == 1)
+      for (int64_t k = 0; k < p.depth; ++k) hwy::Prefetch(next + k * p.ka + now - 1);
     table[static_cast<size_t>(now - 1)](p);
     p.a += now * p.ra;
     p.c += now * p.ldc;

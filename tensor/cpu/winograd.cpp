@@ -19,6 +19,7 @@
 #define HWY_TARGET_INCLUDE "tensor/cpu/winograd.cpp"
 #include <algorithm>
 
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 #include "tensor/cpu/conv_plan.h"
@@ -43,16 +44,20 @@ struct Grid {  // the tiles of an image, and where one lies
 };
 
 // Transforms the T x T inputs of all phases from (row, col) on into to[xi*xi_step + phase*channels + c]; up to a vector
-// of zeros follows the last channel.
+// of zeros follows the last channel. With parts, of which a phase has a whole number, depth d = phase*channels + c goes to
+// d/part*part_step + d%part.
 template <int T, int R, class Job>
-void transform_input(const Job& j, Grid::Place at, float* to, int64_t xi_step) {
+void transform_input(const Job& j, Grid::Place at, float* to, int64_t xi_step, int64_t part = INT64_MAX,
+                     int64_t part_step = 0) {
   // Stores of vectors may alias anything, the job too: what loops need is copied.
   const int64_t h = j.h, w = j.w, channels = j.in, step = R == 2 ? j.x_step : 1;  // only 2x2 filters have phases
   const float* const image = j.x + at.n * j.h * j.w * channels;
-  for (int64_t phase = 0; phase < step * step; ++phase, to += channels) {
+  for (int64_t phase = 0; phase < step * step; ++phase) {
     const int64_t row = at.row * step + phase / step - j.pad_h, col = at.col * step + phase % step - j.pad_w;
     const auto run = [&](auto load) HWY_ATTR {
-      for (int64_t c = 0; c < channels; c += lanes()) {
+      for (int64_t c = 0, in_part = 0; c < channels; c += lanes(), in_part += lanes()) {
+        if (in_part == part) to += part_step, in_part = 0;  // only in the middle of a phase
+        float* const here = to + in_part;
         V half[T][T];
         for (int y = 0; y < T; ++y) {
           V d[T];
@@ -63,7 +68,7 @@ void transform_input(const Job& j, Grid::Place at, float* to, int64_t xi_step) {
           V d[T], o[T];
           for (int y = 0; y < T; ++y) d[y] = half[y][x];
           Points<T>::input(d, o);
-          for (int y = 0; y < T; ++y) hn::StoreU(o[y], D(), to + (y * T + x) * xi_step + c);
+          for (int y = 0; y < T; ++y) hn::StoreU(o[y], D(), here + (y * T + x) * xi_step);
         }
       }
     };
@@ -76,6 +81,7 @@ void transform_input(const Job& j, Grid::Place at, float* to, int64_t xi_step) {
         return there ? load_some(image + (y * w + x) * channels + c, channels - c) : hn::Zero(D());
       });
     }
+    to += part == INT64_MAX ? channels : part_step;
   }
 }
 
@@ -180,7 +186,7 @@ struct Panel {
 };
 
 // Input channels are transformed in runs of at most so many, of one phase of x; runs follow one another in the depth.
-constexpr int64_t run_channels = 16;
+constexpr int64_t run_channels = 16, winograd_depth = winograd_runs * run_channels;
 int64_t runs_of(const WinogradJob& j) { return j.x_phases() * ((j.in + run_channels - 1) / run_channels); }
 struct Run {
   int64_t phase, c0, count, depth;  // the depth of its first channel
@@ -235,33 +241,56 @@ void transform_weights(const WinogradJob& j, float* to) {
   }
 }
 
-// Few tiles: panels of outputs one by one, through all channels.
+// Asks memory for a share of the weights of a panel and of the runs from k on, which lie far apart in it.
+template <int R>
+void ask_for_weights(const WinogradJob& j, const Panel& panel, const Run& run, int64_t share, int64_t shares) {
+  const WinogradWeights& w = j.weights;
+  const int64_t outputs = std::min(filter_panel, j.out - panel.first), channels = std::min(winograd_depth, j.in - run.c0);
+  const int64_t phase = panel.phase + run.phase, step = j.x_step * j.y_step;
+  const float* const corner = w.weights + panel.first * w.out + run.c0 * w.in + phase / step * w.phase_h + phase % step * w.phase_w;
+  const int64_t apart = w.in == 1 ? w.out : w.in, rows = (w.in == 1 ? outputs : channels) * R * R;
+  const int64_t length = w.in == 1 ? channels : outputs;
+  for (int64_t i = rows * share / shares; i < rows * (share + 1) / shares; ++i) {
+    const float* const row = corner + i / (R * R) * apart + i % (R * R) / R * w.tap_h + i % R * w.tap_w;
+    for (int64_t c = 0; c < length; c += 16) hwy::Prefetch(row + c);
+  }
+}
+
+// Few tiles: panels of outputs one by one, through all channels. Inputs lie as [part of the depth][xi][tile][part], so that
+// the ones that meet some transformed weights are one run of memory.
 template <int T, int R, int NV>
 void forward_by_panels(const WinogradJob& j, const Grid& grid, int64_t in) {
   constexpr int M = T + 1 - R, X = T * T;
   const int64_t tiles = grid.count, panels = j.panels(), depth = j.depth(), runs = runs_of(j), width = NV * lanes();
-  const int64_t v_plane = plane_stride(tiles * in), m_plane = plane_stride(tiles * filter_panel);
-  constexpr int64_t u_plane = winograd_runs * run_channels * filter_panel;
-  const Scratch inputs(X * v_plane), own = Scratch::per_thread(X * (m_plane + (j.filters ? 0 : u_plane)));
+  const bool parts = j.in % winograd_depth == 0;
+  const int64_t part = parts ? winograd_depth : depth, row = parts ? winograd_depth : in;  // of the depth; from tile to tile
+  const int64_t v_plane = plane_stride(tiles * row), m_plane = plane_stride(tiles * filter_panel);
+  const int64_t u_plane = plane_stride(winograd_depth * filter_panel);
+  const Scratch inputs(depth / part * X * v_plane), own = Scratch::per_thread(X * (m_plane + (j.filters ? 0 : u_plane)));
   float* const v = inputs.data();
 #pragma omp parallel
   {
     float *const m = own.mine(), *const u = m + X * m_plane;
 #pragma omp for schedule(static)
-    for (int64_t t = 0; t < tiles; ++t) transform_input<T, R>(j, grid.place(t, M), v + t * in, v_plane);
+    for (int64_t t = 0; t < tiles; ++t)
+      transform_input<T, R>(j, grid.place(t, M), v + t * row, v_plane, parts ? part : INT64_MAX, X * v_plane);
 #pragma omp for schedule(dynamic)
     for (int64_t p = 0; p < panels; ++p) {
       const Panel panel(j, p);
       const int64_t last = std::min(panel.first + filter_panel, j.out);
-      // m (+)= v w for w of `count` channels from `from` on
-      const auto products = [&](const float* w, int64_t w_plane, int64_t from, int64_t count) {
-        for (int64_t xi = 0; xi < X; ++xi)
+      // m (+)= v w for w of `count` channels from `from` on, within a part; `next` is the first run of the following ones
+      const auto products = [&](const float* w, int64_t w_plane, int64_t from, int64_t count, int64_t next) {
+        const float* const inputs_from = v + from / part * X * v_plane + from % part;
+        for (int64_t xi = 0; xi < X; ++xi) {
+          if (next < runs) ask_for_weights<R>(j, panel, Run(j, next), xi, X);
           for (int64_t o = 0; o < last - panel.first; o += width)
-            product<NV>({v + xi * v_plane + from, in, 1, w + xi * w_plane + o, filter_panel, m + xi * m_plane + o,
-                         filter_panel, count, from > 0},
+            product<NV>({inputs_from + xi * v_plane, row, 1, w + xi * w_plane + o, filter_panel, m + xi * m_plane + o,
+                         filter_panel, count, from > 0, true},
                         tiles);
+        }
       };
-      if (j.filters) products(j.filters + p * depth * filter_panel, panels * depth * filter_panel, 0, depth);
+      for (int64_t from = 0; j.filters && from < depth; from += part)
+        products(j.filters + (p * depth + from) * filter_panel, panels * depth * filter_panel, from, part, runs);
       for (int64_t k = 0; !j.filters && k < runs; k += winograd_runs) {
         const int64_t from = Run(j, k).depth;
         int64_t count = 0;
@@ -270,7 +299,7 @@ void forward_by_panels(const WinogradJob& j, const Grid& grid, int64_t in) {
           transform_run<T, R>(j, panel, run, u + count * filter_panel, u_plane);
           count += run.count;
         }
-        products(u, u_plane, from, count);
+        products(u, u_plane, from, count, k + winograd_runs);
       }
       for (int64_t t = 0; t < tiles; ++t)
         transform_output<T, M>(m + t * filter_panel, m_plane, panel.phase, panel.first, last, j, grid.place(t, M));
@@ -318,7 +347,7 @@ void forward(const WinogradJob& j) {
   const Grid grid(j.n, (j.rows + j.crop_h + j.y_step - 1) / j.y_step, (j.cols + j.crop_w + j.y_step - 1) / j.y_step,
                   T + 1 - R);
   const int64_t in = row_stride(j.depth() - j.in + round_up(j.in, lanes()));
-  if (winograd_few(j.depth(), j.y_phases() * j.out, grid.count))
+  if (winograd_by_panels(j.depth(), j.y_phases() * j.out, grid.count))
     forward_by_panels<T, R, NV>(j, grid, in);
   else
     forward_by_blocks<T, R, NV>(j, grid, in);
@@ -371,7 +400,7 @@ void weight_gradient(const WinogradWeightJob& j) {
   const auto products = [&](int64_t xi, int64_t p, int64_t o, int64_t outputs, int64_t count, float* sums,
                             int64_t xi_step, int64_t ld, bool add) {
     product<NV>({z + xi * z_plane + o, 1, out, v + xi * v_plane + p / each * j.in + p % each * width, in,
-                 sums + xi * xi_step, ld, count, add},
+                 sums + xi * xi_step, ld, count, add, few},
                 outputs);
   };
   if (few) {  // a thread takes so many outputs and a panel of channels

@@ -42,7 +42,9 @@ struct WinogradForm {
   int tile() const { return points + 1 - taps; }
 };
 
-// Few tiles for so many weights: the transformed weights would be larger than all transformed inputs and products.
+// Few tiles for so many weights: all transformed inputs and products are not much larger than the transformed weights.
+inline bool winograd_by_panels(int64_t in, int64_t out, int64_t tiles) { return 4 * in * out > tiles * (in + out); }
+// The same for the weight gradient, where sums take the place of weights: they would be larger.
 inline bool winograd_few(int64_t in, int64_t out, int64_t tiles) { return in * out > tiles * (in + out); }
 // Then weights are transformed in so many runs of 16 channels by 32 outputs at a time (winograd.cpp), and sums of the
 // gradient are taken over a panel of channels for so many register tiles of outputs: each a third of a megabyte for 36
@@ -52,7 +54,7 @@ constexpr int64_t winograd_runs = 4, winograd_sums = 6;
 inline int64_t winograd_block(int64_t products, int64_t in, int64_t out) {
   constexpr int64_t register_rows = 14;
   const int64_t fit = (int64_t{1} << 19) / (products * (in + out) * 4) / register_rows;
-  return std::clamp<int64_t>(fit, 2, 16) * register_rows;
+  return std::clamp<int64_t>(fit, 1, 16) * register_rows;
 }
 // Those of the weight gradient: four megabytes, or as much as the sums take, which every block adds to.
 inline int64_t winograd_weight_block(int64_t products, int64_t in, int64_t out, int64_t tiles) {
