@@ -90,7 +90,7 @@ struct TrainingPlace {
 // What its libraries want while a kernel runs is not in it: cuDNN says so only on the device, and up to 1 GiB of it is
 // allowed (cuda/plans.h).
 struct TrainingMemory {
-  size_t weights = 0;  // parameters, running statistics, the optimizer's moments, gradients
+  size_t weights = 0;  // parameters, running statistics, moments of the optimizer, gradients that lie in one buffer
   size_t arena = 0;    // all values of the step, and what its kernels need while they run
   size_t widened = 0;  // f32 copies for the largest kernel, where the CPU computes on bf16
   size_t inputs = 0;   // those made ahead, the one that is taken (on a GPU as sent and as received), and the Program's
