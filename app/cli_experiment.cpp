@@ -279,7 +279,7 @@ void add_experiment_verbs(CLI::App& app, Options& o) {
       "Mahapatra et al. (MICCAI 2018): synthetic films chosen by Bayesian variance, against real films chosen alike, "
       "random films and full supervision");
   common_flags(paper, o), data_flags(paper, o), task_flags(paper, o), split_flags(paper, o), model_flags(paper, o);
-  paper_flags(paper, o);
+  memory_flags(paper, o), paper_flags(paper, o);
   out_flag(paper, o, "Folder to write", "querent-paper");
   resume_flags(paper, o);
   paper->footer(

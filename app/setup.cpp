@@ -80,13 +80,16 @@ void fit_batch(Options& o, const data::Dataset& dataset) {
   const auto largest = [&](size_t bytes, int64_t limit) {
     return largest_batch(model, o.size, bytes, limit, {}, o.recompute, place);
   };
+  // Ranks share the memory of their machine, and each has a GPU of its own.
+  const int64_t ranks = collective().size;
+  const size_t sharers = compute_device() == Device::cpu() ? static_cast<size_t>(ranks) : 1;
   const bool automatic = o.batch == automatic_batch;
-  if (automatic) o.batch = std::max<int64_t>(1, largest(memory.total / 2, most));
+  if (automatic) o.batch = ranks * std::max<int64_t>(1, largest(memory.total / 2 / sharers, most / ranks));
   check(o.batch >= 1, "train: --batch must be at least 1, or auto, got {}", o.batch);
-  const int64_t ranks = collective().size, share = share_of_batch(o.batch);
-  const size_t needed = plan_training(model, o.size, share, {}, o.recompute, place).total();
+  const int64_t share = share_of_batch(o.batch);
+  const size_t needed = sharers * plan_training(model, o.size, share, {}, o.recompute, place).total();
   if (memory.available == 0 || needed <= memory.available) return;
-  const int64_t fits = ranks * largest(memory.available, share);
+  const int64_t fits = ranks * largest(memory.available / sharers, share);
   check(false, "train: a batch of {} at {} pixels needs {} MiB and {} MiB are free; {}", o.batch, o.size, needed >> 20,
         memory.available >> 20,
         fits > 0 ? text("--batch {} would fit", fits)

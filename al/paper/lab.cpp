@@ -42,6 +42,7 @@ void Lab::train_on(Learner& learner, const std::vector<int64_t>& cases, int64_t 
   TrainOptions t{.steps = steps, .batch = r.batch, .lr = r.lr, .weight_decay = r.weight_decay};
   t.key = mix_key(seed, hash_name(unit));
   t.tune_depth = config.tune_depth;
+  t.recompute = r.recompute;
   t.checkpoint = folder.checkpoint();
   TrainHooks h;
   h.step = [&](int64_t step, double loss) { report({Progress::step, title, 0, 0, step, steps, loss, nullptr}); };
