@@ -26,9 +26,11 @@ std::vector<Timed> timed(Device device) {
   const Layer layers[] = {{8, 128, 1, 16, 3, 1},  {8, 128, 16, 16, 3, 1},  {8, 64, 32, 32, 3, 1},
                           {8, 32, 64, 64, 3, 1},  {8, 16, 128, 128, 3, 1}, {8, 8, 256, 256, 3, 1},
                           {8, 128, 32, 16, 3, 1}, {8, 128, 16, 1, 1, 1},   {8, 128, 1, 64, 7, 2},
-                          {8, 32, 64, 128, 3, 2}, {8, 32, 64, 128, 1, 2},  {1, 256, 64, 64, 3, 1}};
+                          {8, 32, 64, 128, 3, 2}, {8, 32, 64, 128, 1, 2},  {1, 256, 64, 64, 3, 1},
+                          {4, 224, 3, 64, 7, 2},  {8, 56, 128, 256, 3, 2}, {8, 28, 512, 512, 1, 1},
+                          {1, 64, 128, 256, 4, 2}};
   for (const Layer& l : layers) {
-    const int64_t pad = l.k / 2, out = (l.size + 2 * pad - l.k) / l.stride + 1;
+    const int64_t pad = (l.k - 1) / 2, out = (l.size + 2 * pad - l.k) / l.stride + 1;
     const Conv2dAttrs conv{.stride = l.stride, .padding = pad};
     const std::string name = text("{}x{}x{}x{} -> {} k{} s{}", l.n, l.size, l.size, l.c, l.o, l.k, l.stride);
     t.push_back({"conv2d", {name, {image(l.n, l.size, l.c), filter(l.o, l.k, l.c), {{}, Sample::none}}, conv}});
@@ -42,7 +44,7 @@ std::vector<Timed> timed(Device device) {
   struct Map {
     int64_t n, size, c;
   };
-  std::vector<Map> maps = {{8, 128, 16}, {8, 32, 64}, {8, 8, 256}};
+  std::vector<Map> maps = {{8, 128, 16}, {8, 32, 64}, {8, 8, 256}, {2, 32, 512}};
   if (device != Device::cpu()) maps.push_back({16, 128, 64});  // more than a GPU's cache holds
   for (const auto& [n, size, c] : maps) {
     const Sample x = image(n, size, c), channel{{c}, Sample::uniform, 1, 0.5};
