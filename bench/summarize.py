@@ -70,7 +70,8 @@ def page(table):
              f"fastest of the modes that were tried ({modes}; time to compile is not counted). *train* is one optimizer step, of both networks for pix2pix; *infer* one pass; *mc* 20 passes of",
              "MC-dropout, where ours computes what all passes share once and PyTorch runs the whole network 20 times; in *mc by hand*",
              "PyTorch's network was split at the first dropout, what comes before is computed once, and so many passes as are said",
-             "lie in one batch. MiB: the largest resident size of the process.", "",
+             "lie in one batch. A mode with +jemalloc ran under that allocator, which keeps its memory, in huge pages. MiB: the largest",
+             "resident size of the process.", "",
              "| model | phase | shape | threads | ours, ms | PyTorch, ms | its mode | times faster | ours, MiB | PyTorch, MiB |",
              "|---|---|---|---|---|---|---|---|---|---|"]
     for r in table:
