@@ -185,9 +185,9 @@ bool parse_command_line(int argc, char** argv, Options& o, int& exit_code) {
   predict->add_option("--mc", o.mc, "MC-dropout passes T (0: 20)")->capture_default_str();
   out_flag(predict, o, "Folder to write", "querent-predict");
 
-  auto* report = app.add_subcommand("report", "Write the HTML report of a run folder again");
+  auto* report = app.add_subcommand("report", "Write the HTML report of a run or an experiment again");
   common_flags(report, o);
-  report->add_option("run,--out,-o", o.out, "The folder given to 'run' as --out")->required();
+  report->add_option("run,--out,-o", o.out, "The folder given to 'run' or 'experiment' as --out")->required();
 
   add_advise_verb(app, o);
 

@@ -61,13 +61,27 @@ std::string write_report(const std::string& run_folder) {
   return folder + "/index.html";
 }
 
+std::vector<std::string> write_reports(const std::string& folder) {
+  const auto holds = [&](const std::string& name) { return std::filesystem::exists(folder + "/" + name); };
+  if (holds("paper.json")) return {write_paper_report(folder)};
+  if (holds("mahapatra2013.json")) return {write_mahapatra2013_report(folder)};
+  for (const char* name : {"gal2017", "scr2006", "chestxray8", "tajbakhsh2016", "goodfellow2014", "pathak2016"})
+    check(!holds(std::string(name) + ".json"),
+          "report: '{}' is of 'experiment {}'; its command, given again, writes the page from what is there", folder, name);
+  std::vector<std::string> pages;
+  if (!holds("results.json"))  // a comparison on both tasks, app/published.cpp
+    for (const char* task : {"cls", "seg"})
+      if (holds(std::string(task) + "/results.json")) pages.push_back(write_report(folder + "/" + task));
+  return pages.empty() ? std::vector{write_report(folder)} : pages;
+}
+
 int report(const Options& o) {
   check(!o.out.empty(), "report: which run? give its folder: querent report RUN");
-  const std::string path = write_report(o.out);
+  const std::vector<std::string> pages = write_reports(o.out);
   if (o.json) {
-    std::printf("%s\n", dump_json(nlohmann::json{{"report", path}}).c_str());
+    std::printf("%s\n", dump_json(nlohmann::json{{"report", pages.front()}, {"reports", pages}}).c_str());
   } else {
-    std::printf("%s\n", path.c_str());
+    for (const std::string& page : pages) std::printf("%s\n", page.c_str());
     if (!o.quiet) std::printf("next: open it in a browser; it is one file and needs no network\n");
   }
   return 0;

@@ -2,6 +2,7 @@
 #pragma once
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 namespace querent::app {
 
@@ -13,6 +14,9 @@ int show_results(const Options& o, const std::string& results, const std::string
 
 // Writes run_folder/report/index.html and returns its path. Error when there are no results yet.
 std::string write_report(const std::string& run_folder);
+// The pages of whatever folder 'run' or 'experiment' wrote, as `querent report` does. Error when it says nothing of itself
+// or when only the command that made it can write its page.
+std::vector<std::string> write_reports(const std::string& folder);
 
 // What run_folder/paper.json says of the annotation that the method saved, in a sentence.
 std::string paper_headline(const nlohmann::json& results);
