@@ -1,5 +1,6 @@
 // The matrix product, by cuBLASLt. It counts in columns: y = op(a) op(b) by rows is y^T = op(b)^T op(a)^T by columns,
-// and a matrix by rows is its own transpose by columns, so b comes first and nothing is moved.
+// and a matrix by rows is its own transpose by columns, so b comes first and nothing is moved. A bias of the columns of y
+// is one of the rows of y^T, which cuBLASLt adds to the sums before it rounds them.
 #include <cublasLt.h>
 
 #include <array>
@@ -23,10 +24,11 @@ struct Problem {
   int64_t m, n, k;  // y is [M,N]
   bool transpose_a, transpose_b;
   DType dtype;
+  bool bias;
   uint32_t alignment;  // bytes, of every pointer
   std::string text() const {
-    return querent::text("matmul {} m={} n={} k={} transpose={},{} align={}", dtype, m, n, k, transpose_a, transpose_b,
-                         alignment);
+    return querent::text("matmul {} m={} n={} k={} transpose={},{}{} align={}", dtype, m, n, k, transpose_a, transpose_b,
+                         bias ? " bias" : "", alignment);
   }
 };
 
@@ -56,13 +58,17 @@ struct Product {
     cublasLtMatmulDesc_t d = nullptr;
     check_cublas(cublasLtMatmulDescCreate(&d, compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
     desc.reset(d);
-    const auto transpose = [&](cublasLtMatmulDescAttributes_t which, bool yes) {
-      const int32_t operation = yes ? CUBLAS_OP_T : CUBLAS_OP_N;
-      check_cublas(cublasLtMatmulDescSetAttribute(d, which, &operation, sizeof operation),
-                   "cublasLtMatmulDescSetAttribute");
-    };
-    transpose(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b);
-    transpose(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a);
+    set(CUBLASLT_MATMUL_DESC_TRANSA, int32_t{p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N});
+    set(CUBLASLT_MATMUL_DESC_TRANSB, int32_t{p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N});
+    if (p.bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t{CUBLASLT_EPILOGUE_BIAS});
+  }
+  // Of the type of y. Proposals are made for the alignment of the pointer that is there.
+  void add(const void* bias) const { set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias); }
+
+ private:
+  template <class T>
+  void set(cublasLtMatmulDescAttributes_t which, T value) const {
+    check_cublas(cublasLtMatmulDescSetAttribute(desc.get(), which, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
   }
 };
 
@@ -159,19 +165,20 @@ std::vector<Algorithm> proposed_algorithms(cublasLtHandle_t handle, const Produc
 // ---- what a device keeps for matrix products
 struct ProductPlan {
   Product product;
-  Algorithm algorithm;
+  std::optional<Algorithm> algorithm;  // none only where cuBLASLt cannot add the bias
 };
-using Key = std::array<int64_t, 10>;
+using Key = std::array<int64_t, 11>;
 struct Cublas {
   cublasLtHandle_t handle = nullptr;
   std::string machine;
   std::map<Key, ProductPlan> plans;
-  std::mutex mutex;
+  std::mutex mutex;  // held from choosing a plan to handing the product over: the pointer of the bias lies in the plan
 };
 
 void multiply(cublasLtHandle_t handle, const Product& p, const Algorithm& a, const Tensor& ta, const Tensor& tb,
-              const Tensor& y) {
+              const Tensor& bias, const Tensor& y) {
   const float one = 1, zero = 0;
+  if (bias) p.add(bias.raw());
   const Device device = y.device();
   check_cublas(cublasLtMatmul(handle, p.desc.get(), &one, tb.raw(), p.first.get(), ta.raw(), p.second.get(), &zero,
                               y.raw(), p.result.get(), y.raw(), p.result.get(), &a.algo,
@@ -179,24 +186,29 @@ void multiply(cublasLtHandle_t handle, const Product& p, const Algorithm& a, con
                p.problem.text());
 }
 
-Algorithm choose_algorithm(const Cublas& c, Device device, const Product& p) {
+std::optional<Algorithm> choose_algorithm(const Cublas& c, Device device, const Product& p) {
   const std::string problem = p.problem.text();
+  const auto& [m, n, k, ta, tb, dtype, with_bias, alignment] = p.problem;
+  // A bias lies in trials as it does in use: proposals depend on its alignment.
+  const int64_t shift = alignment < 16 ? alignment / static_cast<int64_t>(dtype_size(dtype)) : 0;
+  const Tensor bias = with_bias ? random_operand({n + shift}, dtype, device).batch(shift, n) : Tensor{};
+  if (bias) p.add(bias.raw());
   const auto kept = known_choice(c.machine, problem);
   if (kept && kept->engine != "none") return named_algorithm(c.handle, p, kept->engine);
-  const auto& [m, n, k, ta, tb, dtype, alignment] = p.problem;
+  if (kept && with_bias) return std::nullopt;
   const Tensor a = random_operand(ta ? Shape{k, m} : Shape{m, k}, dtype, device),
-               b = random_operand(tb ? Shape{n, k} : Shape{k, n}, dtype, device),
-               y = Tensor::empty({m, n}, dtype, device);
+               b = random_operand(tb ? Shape{n, k} : Shape{k, n}, dtype, device), y = Tensor::empty({m, n}, dtype, device);
   std::vector<Trial> trials;
   for (const Algorithm& algorithm : proposed_algorithms(c.handle, p)) {
     trials.push_back({algorithm_name(algorithm.algo), [&, algorithm] {
-                        multiply(c.handle, p, algorithm, a, b, y);
+                        multiply(c.handle, p, algorithm, a, b, bias, y);
                         return true;
                       }});
   }
   const PlanChoice choice = choose(c.machine, problem, trials, y);
-  check(choice.engine != "none", "cublas: no algorithm computes '{}' under the policy '{}'", problem,
+  check(with_bias || choice.engine != "none", "cublas: no algorithm computes '{}' under the policy '{}'", problem,
         plan_policy().text());
+  if (choice.engine == "none") return std::nullopt;
   return named_algorithm(c.handle, p, choice.engine);
 }
 
@@ -205,9 +217,8 @@ const ProductPlan& plan_for(Cublas& c, Device device, const Problem& p) {
   const Key key{p.m,           p.n,
                 p.k,           p.transpose_a,
                 p.transpose_b, static_cast<int64_t>(p.dtype),
-                p.alignment,   policy.deterministic,
-                policy.tf32,   policy.tune};
-  const std::lock_guard lock(c.mutex);
+                p.bias,        p.alignment,
+                policy.deterministic, policy.tf32, policy.tune};
   if (!c.handle) {
     check_cublas(cublasLtCreate(&c.handle), "cublasLtCreate");
     c.machine = text("{}, cuBLASLt {}", backend(device).name(device.index), cublasLtGetVersion());
@@ -215,24 +226,37 @@ const ProductPlan& plan_for(Cublas& c, Device device, const Problem& p) {
   const auto known = c.plans.find(key);
   if (known != c.plans.end()) return known->second;
   Product product(p);
-  const Algorithm algorithm = choose_algorithm(c, device, product);
+  const std::optional<Algorithm> algorithm = choose_algorithm(c, device, product);
   return c.plans.emplace(key, ProductPlan{std::move(product), algorithm}).first->second;
 }
 
 }  // namespace
 
 void matmul(const Call& c) {
-  const Tensor &a = c.in[0], &b = c.in[1], &y = c.out[0];
+  const Tensor &a = c.in[0], &b = c.in[1], &bias = c.in[2], &y = c.out[0];
   check(y.dtype() == DType::f32 || y.dtype() == DType::bf16,
         "matmul: the GPU computes in f32 or bf16, not {}; a={} b={}", y.dtype(), a, b);
   const auto& attrs = c.attrs.as<MatmulAttrs>();
   uintptr_t low_bits = 16;
-  for (const Tensor* t : {&a, &b, &y}) low_bits |= reinterpret_cast<uintptr_t>(t->raw());
-  const Problem p{y.dim(0),          y.dim(1),  a.dim(attrs.transpose_a ? 0 : 1),           attrs.transpose_a,
-                  attrs.transpose_b, y.dtype(), static_cast<uint32_t>(low_bits & -low_bits)};
+  for (const Tensor* t : {&a, &b, &bias, &y}) low_bits |= *t ? reinterpret_cast<uintptr_t>(t->raw()) : 0;
+  Problem p{.m = y.dim(0),
+            .n = y.dim(1),
+            .k = a.dim(attrs.transpose_a ? 0 : 1),
+            .transpose_a = attrs.transpose_a,
+            .transpose_b = attrs.transpose_b,
+            .dtype = y.dtype(),
+            .bias = static_cast<bool>(bias),
+            .alignment = static_cast<uint32_t>(low_bits & -low_bits)};
   Cublas& cublas = per_device<Cublas>(y.device());
+  const std::lock_guard lock(cublas.mutex);
+  if (const ProductPlan& plan = plan_for(cublas, y.device(), p); plan.algorithm) {
+    multiply(cublas.handle, plan.product, *plan.algorithm, a, b, bias, y);
+    return;
+  }
+  p.bias = false;
   const ProductPlan& plan = plan_for(cublas, y.device(), p);
-  multiply(cublas.handle, plan.product, plan.algorithm, a, b, y);
+  multiply(cublas.handle, plan.product, *plan.algorithm, a, b, {}, y);
+  bias_add({std::array{y, bias}, std::array{y}, {}});
 }
 
 }  // namespace querent::cuda

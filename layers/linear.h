@@ -21,7 +21,7 @@ struct Linear {
                            o.zero_bias ? Init::zeros() : Init::flat(1 / std::sqrt(static_cast<double>(cin))));
   }
   Tensor operator()(const Tensor& x) const {
-    return bias_add(matmul(x, weight_for(x, weight), {.transpose_b = true}), weight_for(x, bias));
+    return matmul(x, weight_for(x, weight), weight_for(x, bias), {.transpose_b = true});
   }
 };
 

@@ -23,7 +23,7 @@ ModelOptions with_defaults(ModelOptions o) {
   const bool bcnn = o.name == "bcnn";
   if (o.width == 0) o.width = bcnn ? 32 : 64;
   if (o.depth == 0) o.depth = 4;
-  if (o.fc == 0) o.fc = bcnn ? 128 : 4096;
+  if (o.fc == 0) o.fc = bcnn ? 128 : 64 * o.width;  // the published 4096 to 64
   if (o.dropout < 0) o.dropout = bcnn || o.name.starts_with("vgg") ? 0.5 : 0;
   check(o.width > 0 && o.fc > 0 && o.classes > 0 && o.in_channels > 0,
         "model: width, fc, classes and channels must be at least 1");

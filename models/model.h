@@ -18,7 +18,7 @@ struct ModelOptions {
   int64_t in_channels = 1, classes = 1;
   int64_t width = 0;        // 64; bcnn: 32
   int64_t depth = 0;        // unet: 4
-  int64_t fc = 0;           // vgg: 4096, bcnn: 128
+  int64_t fc = 0;           // vgg: 64 * width, bcnn: 128
   double dropout = -1;      // negative: unet 0, vgg 0.5, resnet 0, bcnn 0.5
   bool log_var = false;     // add the log-variance head
   bool small_stem = false;  // resnet18: for small images

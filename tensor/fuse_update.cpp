@@ -117,7 +117,7 @@ size_t gradient_into_update(Capture& c) {
     const std::vector<Value>& of = product->in;
     const auto& of_product = product->attrs.as<MatmulAttrs>();
     // Other products with few rows are computed in another order (tensor/cpu/matmul.cpp).
-    if (!of_product.transpose_a || u.in[0].tensor.rank() != 2 || c.mutated.contains(of[0].storage) || c.mutated.contains(of[1].storage)) continue;
+    if (!of_product.transpose_a || of[2].tensor || u.in[0].tensor.rank() != 2 || c.mutated.contains(of[0].storage) || c.mutated.contains(of[1].storage)) continue;
     const bool adam = u.op == &adam_update_op;
     const MatmulUpdateAttrs a{of_product, adam && u.attrs.as<AdamAttrs>().decoupled};
     u.in = {u.in[0], of[0], of[1], u.in[2], adam ? u.in[3] : Value{}, u.in.back()};

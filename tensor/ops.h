@@ -19,6 +19,7 @@ Tensor conv2d_grad_weight(const Tensor& x, const Tensor& dy, const Conv2dGradWei
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& b, const ConvTranspose2dAttrs& a = {});
 // ---- matmul.cpp
 Tensor matmul(const Tensor& a, const Tensor& b, const MatmulAttrs& attrs = {});  // [M,K][K,N] -> [M,N]
+Tensor matmul(const Tensor& a, const Tensor& b, const Tensor& bias, const MatmulAttrs& attrs = {});  // + bias [N]
 // ---- pool2d.cpp
 Tensor max_pool2d(const Tensor& x, const Pool2dAttrs& a);  // -inf outside x
 Tensor avg_pool2d(const Tensor& x, const Pool2dAttrs& a);

@@ -283,6 +283,12 @@ TEST_CASE("the log-variance head moves the aleatoric term alone") {
   CHECK(low.epistemic.host()[0] > 0);
 }
 
+TEST_CASE("the linear layers of a VGG16 shrink with its width, 4096 to 64 as published") {
+  Params params;
+  make_model({.name = "vgg16", .width = 2}, params);
+  CHECK(params.find("classifier.3.weight").shape() == Shape{128, 128});
+}
+
 TEST_CASE("images that do not fit are refused with the rule") {
   Params params;
   const Model unet = make_model({.name = "unet", .width = 2, .depth = 3}, params);

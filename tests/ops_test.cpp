@@ -106,7 +106,7 @@ TEST_CASE("matrix products of several blocks agree with the f64 reference and do
                          {40, 30, 129, true, false},
                          {20, 520, 3, true, false}}) {
     const Shape a = s.transpose_a ? Shape{s.k, s.m} : Shape{s.m, s.k}, b = s.transpose_b ? Shape{s.n, s.k} : Shape{s.k, s.n};
-    const Case c{text("{}x{}x{}", s.m, s.n, s.k), {{a}, {b}}, MatmulAttrs{s.transpose_a, s.transpose_b}};
+    const Case c{text("{}x{}x{}", s.m, s.n, s.k), {{a}, {b}, {{}, Sample::none}}, MatmulAttrs{s.transpose_a, s.transpose_b}};
     compare_with_f64(find_op("matmul"), c);
     set_threads(1);
     const Tensors one = run_case(find_op("matmul"), c, DType::f32);

@@ -14,7 +14,6 @@ ModelOptions PaperConfig::model_options(int64_t classes) const {
   m.classes = run.task == "seg" ? 1 : classes;
   m.width = run.width;
   m.depth = run.depth;
-  m.fc = 64 * run.width;  // VGG's published proportion: 4096 to 64
   m.dropout = run.dropout;
   m.log_var = run.log_var;
   return m;

@@ -115,7 +115,9 @@ void run_matmul(const MatmulJob& job) {
 // Rows beside which the weights are many, read along the outputs or along the sums.
 constexpr int64_t few_read = 256, few_streamed = 64;
 
-void matmul(const Call& c) {
+namespace {
+
+void multiply(const Call& c) {
   const auto& at = c.attrs.as<MatmulAttrs>();
   const Tensor &a = c.in[0], &b = c.in[1], &y = c.out[0];
   const int64_t m = y.dim(0), n = y.dim(1), k = a.dim(at.transpose_a ? 0 : 1);
@@ -128,6 +130,20 @@ void matmul(const Call& c) {
   }
   run_matmul({a.data<float>(), at.transpose_a ? 1 : k, at.transpose_a ? m : 1, b.data<float>(), at.transpose_b,
               y.data<float>(), m, n, k});
+}
+
+}  // namespace
+
+void matmul(const Call& c) {
+  multiply(c);
+  if (!c.in[2]) return;
+  const int64_t m = c.out[0].dim(0), n = c.out[0].dim(1);
+  const float* const bias = c.in[2].data<float>();
+  float* const y = c.out[0].data<float>();
+  constexpr int64_t worth_threads = 1 << 16;
+#pragma omp parallel for schedule(static) if (m * n > worth_threads)
+  for (int64_t row = 0; row < m; ++row)
+    for (int64_t column = 0; column < n; ++column) y[row * n + column] += bias[column];
 }
 
 }  // namespace querent::cpu

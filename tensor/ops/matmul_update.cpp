@@ -3,6 +3,8 @@
 //
 // No network runs it eagerly: a Program puts it in the place of the product that is the gradient of a linear layer's
 // weights and of their update (fuse.cpp), with the same bits. The gradient is never there as a whole.
+#include <array>
+
 #include "tensor/kernels.h"
 #include "tensor/ops.h"
 #include "tensor/ops/checks.h"
@@ -21,6 +23,7 @@ Tensors with_gradient(Inputs in, const Tensor& g) {
   if (in[4]) return {in[0], g, in[3], in[4], in[5]};
   return {in[0], g, in[3], in[5]};
 }
+std::array<Tensor, 3> factors(Inputs in) { return {in[1], in[2], {}}; }  // what matmul takes; no bias
 Attrs update_attrs(Inputs in, const MatmulUpdateAttrs& a) {
   return in[4] ? Attrs(AdamAttrs{a.decoupled}) : Attrs{};
 }
@@ -28,21 +31,21 @@ Attrs update_attrs(Inputs in, const MatmulUpdateAttrs& a) {
 std::vector<TensorSpec> infer(Inputs in, const Attrs& attrs) {
   const auto& a = attrs.as<MatmulUpdateAttrs>();
   const DryRun no_bytes;
-  const TensorSpec product = matmul_op.infer(in.subspan(1, 2), a.product)[0];
+  const TensorSpec product = matmul_op.infer(factors(in), a.product)[0];
   const Tensor g = Tensor::empty(product.shape, product.dtype);
   check_same_shape("matmul_update", "a b", g, "p", in[0]);
   return update_of(in).infer(with_gradient(in, g), update_attrs(in, a));
 }
 Cost cost(Inputs in, const Attrs& attrs) {
   const auto& a = attrs.as<MatmulUpdateAttrs>();
-  const Cost product = matmul_op.cost(in.subspan(1, 2), a.product);
+  const Cost product = matmul_op.cost(factors(in), a.product);
   const Cost update = update_of(in).cost(with_gradient(in, in[0]), update_attrs(in, a));
   return {product.flops + update.flops, product.bytes + update.bytes - 2.0 * static_cast<double>(in[0].bytes())};
 }
 void ref(const Call& c) {
   const auto& a = c.attrs.as<MatmulUpdateAttrs>();
   const Tensor g = Tensor::empty(c.in[0].shape(), c.in[0].dtype());
-  matmul_op.kernel.ref({c.in.subspan(1, 2), {&g, 1}, a.product});
+  matmul_op.kernel.ref({factors(c.in), {&g, 1}, a.product});
   update_of(c.in).kernel.ref({with_gradient(c.in, g), {}, update_attrs(c.in, a)});
 }
 

@@ -32,6 +32,11 @@ bool fits(const cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMat
                  kb = desc->transpose_b ? b->columns : b->rows, n = desc->transpose_b ? b->rows : b->columns;
   return m == d->rows && n == d->columns && ka == kb;
 }
+// A bias is one number of the type of d for each of its rows. This cuBLASLt adds only one that lies at a multiple of 16.
+bool adds(const cublasLtMatmulDesc_t desc) {
+  return desc->epilogue == CUBLASLT_EPILOGUE_DEFAULT ||
+         (desc->epilogue == CUBLASLT_EPILOGUE_BIAS && desc->bias && reinterpret_cast<uintptr_t>(desc->bias) % 16 == 0);
+}
 // Room on the host for a matrix with this layout.
 Tensor host_of(const cublasLtMatrixLayoutOpaque_t& l) {
   return Tensor::empty({l.leading * static_cast<int64_t>(l.columns)}, l.type == CUDA_R_32F ? DType::f32 : DType::bf16);
@@ -63,7 +68,7 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* desc, cublasComputeType_t compute, cudaDataType_t) {
-  *desc = new cublasLtMatmulDescOpaque_t{compute, CUBLAS_OP_N, CUBLAS_OP_N};
+  *desc = new cublasLtMatmulDescOpaque_t{compute, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr};
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc) {
@@ -72,8 +77,13 @@ cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc) {
 }
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t which,
                                               const void* value, size_t size) {
-  if (size != sizeof(int32_t)) return CUBLAS_STATUS_INVALID_VALUE;
-  std::memcpy(which == CUBLASLT_MATMUL_DESC_TRANSA ? &desc->transpose_a : &desc->transpose_b, value, size);
+  const bool pointer = which == CUBLASLT_MATMUL_DESC_BIAS_POINTER;
+  if (size != (pointer ? sizeof(void*) : sizeof(int32_t))) return CUBLAS_STATUS_INVALID_VALUE;
+  void* const to = pointer                                   ? static_cast<void*>(&desc->bias)
+                   : which == CUBLASLT_MATMUL_DESC_EPILOGUE  ? static_cast<void*>(&desc->epilogue)
+                   : which == CUBLASLT_MATMUL_DESC_TRANSA    ? &desc->transpose_a
+                                                             : &desc->transpose_b;
+  std::memcpy(to, value, size);
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* preference) {
@@ -104,6 +114,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   ++cuda_emulator::heuristics_count;
   if (!fits(desc, a, b, d)) return CUBLAS_STATUS_INVALID_VALUE;
   *count = 0;
+  if (!adds(desc)) return CUBLAS_STATUS_NOT_SUPPORTED;
   const auto offer = [&](cublasLtMatmulAlgo_t algo) {
     if (*count < room && workspace_of(algo) <= preference->workspace)
       results[(*count)++] = {algo, workspace_of(algo), CUBLAS_STATUS_SUCCESS, 1};
@@ -131,6 +142,7 @@ cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t de
                                        cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t d,
                                        const cublasLtMatmulAlgo_t* algo, cublasLtMatmulHeuristicResult_t* result) {
   if (!fits(desc, a, b, d)) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!adds(desc)) return CUBLAS_STATUS_NOT_SUPPORTED;
   *result = {{}, workspace_of(*algo), CUBLAS_STATUS_SUCCESS, 1};
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -156,7 +168,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                               const cublasLtMatmulAlgo_t* algo, void* workspace, size_t workspace_size, cudaStream_t) {
   const bool settings_kept =
       algo->settings[CUBLASLT_ALGO_CONFIG_ID] != right || algo->settings[CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID] == 3;
-  if (!fits(desc, la, lb, ld) || !settings_kept || workspace_size < workspace_of(*algo) ||
+  if (!fits(desc, la, lb, ld) || !adds(desc) || !settings_kept || workspace_size < workspace_of(*algo) ||
       *static_cast<const float*>(alpha) != 1 || *static_cast<const float*>(beta) != 0)
     return CUBLAS_STATUS_INVALID_VALUE;
   if (algo->settings[CUBLASLT_ALGO_CONFIG_ID] == wants_alignment) {
@@ -167,7 +179,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
   const size_t scratch = workspace_of(*algo);
   cuda_emulator::give([=, la = *la, lb = *lb, ld = *ld, desc = *desc] {
     if (scratch) cudaMemsetAsync(workspace, 0xee, scratch, nullptr);
-    const std::vector<float> va = fetched(a, la), vb = fetched(b, lb);
+    const std::vector<float> va = fetched(a, la), vb = fetched(b, lb),
+                             bias = desc.epilogue == CUBLASLT_EPILOGUE_BIAS ? fetched(desc.bias, {ld.type, ld.rows, 1, ld.leading})
+                                                                            : std::vector<float>(ld.rows);
     std::vector<float> vd(static_cast<size_t>(ld.leading) * ld.columns);
     const auto at = [](const std::vector<float>& v, const cublasLtMatrixLayoutOpaque_t& l, bool transpose, uint64_t row,
                        uint64_t column) {
@@ -177,7 +191,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
     const uint64_t inner = desc.transpose_a ? la.rows : la.columns;
     for (uint64_t j = 0; j < ld.columns; ++j)
       for (uint64_t i = 0; i < ld.rows; ++i) {
-        double sum = 0;
+        double sum = bias[i];
         for (uint64_t k = 0; k < inner; ++k)
           sum += at(va, la, desc.transpose_a, i, k) * at(vb, lb, desc.transpose_b, k, j);
         vd[j * static_cast<uint64_t>(ld.leading) + i] = static_cast<float>(sum);

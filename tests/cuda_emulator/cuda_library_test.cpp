@@ -152,6 +152,19 @@ TEST_CASE("a bias is added in the graph of a convolution, and after it where cuD
                   "bias align=16") == "eng4_k2=-7");
 }
 
+TEST_CASE("a bias is added to the sums of a product, and after it where cuBLASLt does not do that") {
+  const Op& op = find_op("matmul");
+  const Case c{"", {{{6, 21}}, {{21, 8}}, {{8}}}, MatmulAttrs{}};
+  CHECK(error_on_gpu(op, c) <= 1);
+  CHECK(engine_of("matmul f32 m=6 n=8 k=21 transpose=0,0 bias align=16") != "nothing");
+  CHECK(engine_of("matmul f32 m=6 n=8 k=21 transpose=0,0 align=16") == "nothing");
+  const Tensor a = Tensor::full({6, 21}, 0.5, DType::f32, gpu), b = Tensor::full({21, 9}, 0.25, DType::f32, gpu),
+               numbers = Tensor::full({10}, 3, DType::f32, gpu);
+  CHECK(matmul(a, b, numbers.batch(1, 9), {}).host() == std::vector<float>(54, 21 * 0.125f + 3));
+  CHECK(engine_of("matmul f32 m=6 n=9 k=21 transpose=0,0 bias align=4") == "none");
+  CHECK(engine_of("matmul f32 m=6 n=9 k=21 transpose=0,0 align=4") != "nothing");
+}
+
 TEST_CASE("f64 on the GPU is an error that names the op") {
   const Tensor x = Tensor::zeros({1, 5, 5, 3}, DType::f64, gpu), w = Tensor::zeros({2, 3, 3, 3}, DType::f64, gpu);
   CHECK(message_of([&] { conv2d(x, w, {}, {}); }).find("conv2d: the GPU computes in f32 or bf16, not f64") == 0);
