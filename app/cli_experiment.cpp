@@ -289,7 +289,10 @@ void add_experiment_verbs(CLI::App& app, Options& o) {
       "one is chosen; --strict-masks does without. --task cls also needs masks of the training films for that.\n\n"
       "Time, estimated from the step (ResNet18 of width 32, batch 16, 128 pixels: 0.12 s on one core): 1,000 films, 3\n"
       "seeds, 30 trainings of 400 steps a seed = 72 minutes, with scoring and measuring about 90.\n\n"
-      "Example:\n  querent experiment paper --data labels.csv --task cls --profile cpu --out paper");
+      "Examples:\n  querent experiment paper --data labels.csv --task cls --profile cpu --out paper\n"
+      "  querent train --data other.csv --task cls --model vgg16 --out source        # then tune its last layer:\n"
+      "  querent experiment paper --data labels.csv --task cls --model vgg16 --weights source/weights/best.safetensors \\\n"
+      "    --tune-depth 1 --lr 1e-3 --out tuned");
   auto* gal = experiment->add_subcommand(
       "gal2017",
       "Gal, Islam and Ghahramani (ICML 2017): labels of MNIST that five acquisition functions need for 10 % and 5 % "
