@@ -1,7 +1,8 @@
 // Batch normalisation: statistics by two-stage sums in double, then one pass over x. A ReLU behind it, and what a
 // residual block adds before that, cost no pass of their own: forward they are applied before y is stored, backward dy
 // counts only where y > 0. Multiply and add are fused where it says fmaf or fma, so that a kernel has the same bits with
-// and without them.
+// and without them. Tuning may put cuDNN in their place (batch_norm_plan.cpp).
+#include "cuda/batch_norm.h"
 #include "cuda/kernel.cuh"
 #include "cuda/norm.cuh"
 #include "tensor/kernels.h"
@@ -52,8 +53,8 @@ void train_and_normalise(std::string_view op, const Call& c, bool relu, MaybeVal
       values(c, 0));
   normalise(op, c, mean, var, relu, residual);
 }
-void batch_norm_train(const Call& c) { train_and_normalise("batch_norm_train", c, false, {}); }
-void batch_norm_relu(const Call& c) { train_and_normalise("batch_norm_relu", c, true, maybe(c, 3)); }
+void own_norm_train(const Call& c) { train_and_normalise("batch_norm_train", c, false, {}); }
+void own_norm_relu(const Call& c) { train_and_normalise("batch_norm_relu", c, true, maybe(c, 3)); }
 void batch_norm_eval(const Call& c) { normalise("batch_norm_eval", c, input(c, 3), input(c, 4), false, {}); }
 
 // Reads x and dy twice, and y where a ReLU followed, writes dx.
@@ -90,7 +91,37 @@ void batch_norm_gradient(std::string_view op, const Call& c, bool batch_statisti
       },
       results(c), x, dy, y);
 }
-void batch_norm_grad(const Call& c) { batch_norm_gradient("batch_norm_grad", c, true); }
+void own_norm_grad(const Call& c) { batch_norm_gradient("batch_norm_grad", c, true); }
 void batch_norm_eval_grad(const Call& c) { batch_norm_gradient("batch_norm_eval_grad", c, false); }
+
+// ---- what cuDNN keeps and reads in place of var and y
+
+void inverse_std_of(const Call& c, const Tensor& var, const Tensor& inv_std) {
+  const float* from = var.data<float>();
+  float* to = inv_std.data<float>();
+  const double eps = c.attrs.as<NormAttrs>().eps;
+  for_each("batch_norm", c, var.numel(), [=] __device__(int64_t k) {
+    to[k] = static_cast<float>(1 / ::sqrt(static_cast<double>(from[k]) + eps));
+  });
+}
+void variance_of(const Call& c, const Tensor& inv_std, const Tensor& var) {
+  const float* from = inv_std.data<float>();
+  float* to = var.data<float>();
+  const double eps = c.attrs.as<NormAttrs>().eps;
+  for_each("batch_norm", c, var.numel(), [=] __device__(int64_t k) {
+    const double inverse = from[k], v = 1 / (inverse * inverse) - eps;
+    to[k] = static_cast<float>(v > 0 ? v : 0);
+  });
+}
+void positive_bits(const Call& c, const Tensor& y, const Tensor& bits) {
+  const Values from{y.raw(), is_half(y)};
+  uint8_t* to = bits.data<uint8_t>();
+  const int64_t n = y.numel();
+  for_each("batch_norm", c, bits.numel(), [=] __device__(int64_t i) {
+    unsigned byte = 0;
+    for (int64_t k = 0; k < 8 && 8 * i + k < n; ++k) byte |= (from[8 * i + k] > 0 ? 1u : 0u) << k;
+    to[i] = static_cast<uint8_t>(byte);
+  });
+}
 
 }  // namespace querent::cuda

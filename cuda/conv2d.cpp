@@ -1,14 +1,11 @@
 // The convolutions, by cuDNN. Each problem gets a plan at first use; after that a call is a look-up and an execution.
-#include <cudnn_graph.h>
-
 #include <algorithm>
 #include <array>
 #include <map>
 
-#include "cuda/cudnn_graph.h"
+#include "cuda/cudnn_device.h"
 #include "cuda/plans.h"
 #include "cuda/runtime.h"
-#include "tensor/backend.h"
 #include "tensor/kernels.h"
 
 namespace querent::cuda {
@@ -32,34 +29,12 @@ Key key_of(const ConvProblem& p) {
 }
 
 // What a device keeps for convolutions.
-struct Cudnn {
-  cudnnHandle_t handle = nullptr;
-  std::string machine;  // "NVIDIA H100 80GB HBM3, compute capability 9.0, cuDNN 91900"
+struct ConvPlans {
   std::map<Key, std::optional<Plan>> plans;
   std::mutex mutex;
 };
-Cudnn& cudnn(Device device) {
-  Cudnn& c = per_device<Cudnn>(device);
-  const std::lock_guard lock(c.mutex);
-  if (!c.handle) {
-    const auto good = [](cudnnStatus_t status, std::string_view call) {
-      check(status == CUDNN_STATUS_SUCCESS, "cudnn: {} failed with {}; is the driver as new as this cuDNN needs?", call,
-            cudnnGetErrorString(status));
-    };
-    cudnnHandle_t handle = nullptr;
-    good(cudnnCreate(&handle), "cudnnCreate");
-    good(cudnnSetStream(handle, stream(device)), "cudnnSetStream");
-    c.machine = text("{}, cuDNN {}", backend(device).name(device.index), cudnnGetVersion());
-    c.handle = handle;
-  }
-  return c;
-}
 
-void run_plan(const Cudnn& c, Device device, const Plan& plan, std::span<const Pointer> pointers) {
-  execute(c.handle, plan, pointers, workspace(device, plan.engine.workspace));
-}
-
-PlanChoice choose_conv(const Cudnn& c, Device device, const ConvProblem& p, const ConvGraph& graph) {
+PlanChoice choose_conv(Device device, const ConvProblem& p, const OperationGraph& graph) {
   const Tensor x = random_operand(p.x, p.dtype, device), w = random_operand(p.w, p.dtype, device),
                y = random_operand(p.y, p.dtype, device), b = random_operand({p.y[3]}, p.dtype, device);
   std::vector<Pointer> pointers{{conv_x, x.raw()}, {conv_w, w.raw()}, {conv_y, y.raw()}};
@@ -69,37 +44,28 @@ PlanChoice choose_conv(const Cudnn& c, Device device, const ConvProblem& p, cons
     if (!is_allowed(e, p.dtype, plan_policy()) || e.workspace > largest_workspace) continue;
     trials.push_back({e.name, [&, plan = std::optional<Plan>(), e]() mutable {
                         if (!plan) plan = make_plan(graph, e);
-                        if (plan) run_plan(c, device, *plan, pointers);
+                        if (plan) run_plan(device, *plan, pointers);
                         return plan.has_value();
                       }});
   }
   const Tensor& result = p.kind == ConvKind::forward ? y : p.kind == ConvKind::grad_input ? x : w;
-  return choose(c.machine, p.text(), trials, result);
+  return choose(cudnn(device).machine, p.text(), trials, {&result, 1});
 }
 
 // None only where cuDNN cannot add the bias in the same graph.
-const std::optional<Plan>& plan_for(Cudnn& c, Device device, const ConvProblem& p) {
+const std::optional<Plan>& plan_for(Device device, const ConvProblem& p) {
+  auto& [plans, mutex] = per_device<ConvPlans>(device);
   const Key key = key_of(p);
-  const std::lock_guard lock(c.mutex);
-  const auto known = c.plans.find(key);
-  if (known != c.plans.end()) return known->second;
-  const ConvGraph graph = conv_graph(p, c.handle);
-  const std::optional<PlanChoice> kept = known_choice(c.machine, p.text());
-  const PlanChoice choice = kept ? *kept : choose_conv(c, device, p, graph);
+  const std::lock_guard lock(mutex);
+  const auto known = plans.find(key);
+  if (known != plans.end()) return known->second;
+  const OperationGraph graph = conv_graph(p, cudnn(device).handle);
+  const std::optional<PlanChoice> kept = known_choice(cudnn(device).machine, p.text());
+  const PlanChoice choice = kept ? *kept : choose_conv(device, p, graph);
   std::optional<Plan> plan;
-  if (choice.engine != "none") {
-    plan = make_plan(graph, named_engine(graph, choice.engine));
-    check(plan.has_value(), "cudnn: the plan on file for '{}' does not run here: {}; delete the file of plans",
-          p.text(), choice.engine);
-  }
+  if (choice.engine != "none") plan = chosen_plan(graph, choice.engine, p.text());
   check(plan || p.bias, "cudnn: no engine computes '{}' under the policy '{}'", p.text(), plan_policy().text());
-  return c.plans.emplace(key, std::move(plan)).first->second;
-}
-
-int64_t alignment_of(std::initializer_list<const Tensor*> tensors) {
-  uintptr_t low_bits = 16;
-  for (const Tensor* t : tensors) low_bits |= *t ? reinterpret_cast<uintptr_t>(t->raw()) : 0;
-  return static_cast<int64_t>(low_bits & -low_bits);
+  return plans.emplace(key, std::move(plan)).first->second;
 }
 
 // Computes the operand that `kind` says, of x, w, y; then adds b to it where it is given.
@@ -109,19 +75,18 @@ void convolve(std::string_view op, ConvKind kind, const Tensor& x, const Tensor&
   check(result.dtype() == DType::f32 || result.dtype() == DType::bf16,
         "{}: the GPU computes in f32 or bf16, not {}; x={} w={}", op, result.dtype(), x, w);
   const Device device = result.device();
-  Cudnn& c = cudnn(device);
   ConvProblem p{kind, x.shape(), w.shape(), y.shape(), conv, result.dtype(), static_cast<bool>(b), 16};
   p.alignment = alignment_of({&x, &w, &y, &b});
   // Of the three kinds cuDNN 9 knows only the forward convolution with a bias.
   if (p.bias && kind == ConvKind::forward) {
-    if (const std::optional<Plan>& plan = plan_for(c, device, p)) {
-      run_plan(c, device, *plan,
+    if (const std::optional<Plan>& plan = plan_for(device, p)) {
+      run_plan(device, *plan,
                std::array<Pointer, 4>{{{conv_x, x.raw()}, {conv_w, w.raw()}, {conv_y, y.raw()}, {conv_bias, b.raw()}}});
       return;
     }
   }
   p.bias = false;
-  run_plan(c, device, *plan_for(c, device, p),
+  run_plan(device, *plan_for(device, p),
            std::array<Pointer, 3>{{{conv_x, x.raw()}, {conv_w, w.raw()}, {conv_y, y.raw()}}});
   if (b) bias_add({std::array{result, b}, std::array{result}, {}});
 }

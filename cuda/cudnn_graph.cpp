@@ -50,6 +50,10 @@ constexpr auto tag<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
 template <>
 constexpr auto tag<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
 template <>
+constexpr auto tag<cudnnBackendNormMode_t> = CUDNN_TYPE_NORM_MODE;
+template <>
+constexpr auto tag<cudnnBackendNormFwdPhase_t> = CUDNN_TYPE_NORM_FWD_PHASE;
+template <>
 constexpr auto tag<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
 template <>
 constexpr auto tag<cudnnBackendKnobType_t> = CUDNN_TYPE_KNOB_TYPE;
@@ -114,25 +118,52 @@ std::vector<Descriptor> get_descriptors(const Descriptor& d, cudnnBackendAttribu
   return made;
 }
 
-// ---- the graph of a convolution
+// ---- what graphs are made of
 cudnnDataType_t data_type(DType t) {
-  check(t == DType::f32 || t == DType::bf16, "cudnn: convolutions take f32 or bf16, not {}", t);
+  check(t == DType::f32 || t == DType::bf16, "cudnn: tensors are f32 or bf16, not {}", t);
   return t == DType::f32 ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
 }
 
-constexpr int64_t inner_sum = 100;  // the id of a convolution that a bias is still to be added to
+enum Place { in_memory, inside, by_value };           // inside: it never leaves the graph
+constexpr int64_t inner_sum = 100, inner_norm = 101;  // the ids of such tensors
 
 // cuDNN names axes in the order N,C,H,W whatever the layout; the strides say that C lies innermost.
-Descriptor tensor(int64_t id, const Shape& nhwc, DType dtype, int64_t alignment, bool is_virtual = false) {
+Descriptor tensor(int64_t id, const Shape& nhwc, cudnnDataType_t type, int64_t alignment, Place place = in_memory) {
   const int64_t n = nhwc[0], h = nhwc[1], w = nhwc[2], c = nhwc[3];
   const Descriptor d = create(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  set(d, CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(dtype));
+  set(d, CUDNN_ATTR_TENSOR_DATA_TYPE, type);
   set<int64_t>(d, CUDNN_ATTR_TENSOR_DIMENSIONS, std::array{n, c, h, w});
   set<int64_t>(d, CUDNN_ATTR_TENSOR_STRIDES, std::array{h * w * c, int64_t{1}, w * c, c});
   set(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
   set(d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, alignment);
-  set(d, CUDNN_ATTR_TENSOR_IS_VIRTUAL, is_virtual);
+  set(d, CUDNN_ATTR_TENSOR_IS_VIRTUAL, place == inside);
+  set(d, CUDNN_ATTR_TENSOR_IS_BY_VALUE, place == by_value);
   return finalized(d, text("a tensor of shape {}", nhwc));
+}
+
+// y = f(x), or f(x, b).
+Descriptor pointwise(cudnnPointwiseMode_t f, const Descriptor& x, const Descriptor& b, const Descriptor& y) {
+  const Descriptor mode = create(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  set(mode, CUDNN_ATTR_POINTWISE_MODE, f);
+  set(mode, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  finalized(mode, "a pointwise descriptor");
+  const Descriptor op = create(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  set(op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, mode);
+  set(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
+  if (b) set(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
+  set(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+  return owning(finalized(op, "a pointwise operation"), {mode, x, b, y});
+}
+
+// `parts`: what the operations are made of.
+OperationGraph graph_of(std::vector<Descriptor> operations, std::vector<Descriptor> parts, cudnnContext* handle,
+                        std::string_view what) {
+  const Descriptor graph = create(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  set(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(operations));
+  set(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
+  finalized(graph, what);
+  parts.insert(parts.end(), operations.begin(), operations.end());
+  return {handle, owning(graph, std::move(parts))};
 }
 
 Descriptor convolution(const Conv2dAttrs& a) {
@@ -231,7 +262,7 @@ Engine described(const Descriptor& config) {
   return e;
 }
 
-std::vector<Engine> heuristics(const ConvGraph& graph, cudnnBackendHeurMode_t mode) {
+std::vector<Engine> heuristics(const OperationGraph& graph, cudnnBackendHeurMode_t mode) {
   const Descriptor d = create(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   set(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.operations);
   set(d, CUDNN_ATTR_ENGINEHEUR_MODE, mode);
@@ -269,14 +300,16 @@ std::string note_names(uint32_t notes) {
   return s;
 }
 
-ConvGraph conv_graph(const ConvProblem& p, cudnnContext* handle) {
+OperationGraph conv_graph(const ConvProblem& p, cudnnContext* handle) {
   const ConvOperation names = operation_names(p.kind);
   const ConvOperand result = p.kind == ConvKind::forward ? conv_y : p.kind == ConvKind::grad_input ? conv_x : conv_w;
   const Shape& shape = result == conv_y ? p.y : result == conv_x ? p.x : p.w;
+  const cudnnDataType_t type = data_type(p.dtype);
   std::vector<Descriptor> parts;
   const auto operand = [&](ConvOperand id, const Shape& s) {
-    const bool inside = p.bias && id == result;  // the sum lives only inside the graph; what leaves it has the bias
-    return parts.emplace_back(tensor(inside ? inner_sum : id, s, inside ? DType::f32 : p.dtype, p.alignment, inside));
+    const bool is_sum = p.bias && id == result;  // the sum lives only inside the graph; what leaves it has the bias
+    return parts.emplace_back(is_sum ? tensor(inner_sum, s, CUDNN_DATA_FLOAT, p.alignment, inside)
+                                     : tensor(id, s, type, p.alignment));
   };
   const Descriptor op = create(names.type);
   set(op, names.conv, parts.emplace_back(convolution(p.conv)));
@@ -287,28 +320,72 @@ ConvGraph conv_graph(const ConvProblem& p, cudnnContext* handle) {
   set(op, names.y, operand(conv_y, p.y));
   std::vector<Descriptor> operations{finalized(op, p.text())};
   if (p.bias) {
-    const Descriptor add = create(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-    set(add, CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_ADD);
-    set(add, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
     const Descriptor sum = parts[static_cast<size_t>(result)];  // parts: convolution, x, w, y
-    const Descriptor op2 = create(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-    set(op2, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, finalized(add, "a pointwise descriptor"));
-    set(op2, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, sum);
-    set(op2, CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
-        parts.emplace_back(tensor(conv_bias, {1, 1, 1, shape[3]}, p.dtype, p.alignment)));
-    set(op2, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, parts.emplace_back(tensor(result, shape, p.dtype, p.alignment)));
-    parts.push_back(add);
-    operations.push_back(finalized(op2, "adding the bias"));
+    operations.push_back(pointwise(CUDNN_POINTWISE_ADD, sum, tensor(conv_bias, {1, 1, 1, shape[3]}, type, p.alignment),
+                                   tensor(result, shape, type, p.alignment)));
   }
-  const Descriptor graph = create(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  set(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(operations));
-  set(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
-  finalized(graph, p.text());
-  parts.insert(parts.end(), operations.begin(), operations.end());
-  return {handle, owning(graph, std::move(parts))};
+  return graph_of(std::move(operations), std::move(parts), handle, p.text());
 }
 
-std::vector<Engine> proposed_engines(const ConvGraph& graph) {
+std::string NormProblem::text() const {
+  constexpr std::array names{"batch_norm_train", "batch_norm_relu", "batch_norm_add_relu", "batch_norm_grad",
+                             "batch_norm_relu_grad"};
+  return querent::text("{} {} x={}{}", names[static_cast<size_t>(kind)], dtype, x, in_place ? " in place" : "");
+}
+
+// The patterns NormAddRelu (without its mask) and DReluForkDNorm of cuDNN's documentation.
+OperationGraph norm_graph(const NormProblem& p, cudnnContext* handle) {
+  const cudnnDataType_t type = data_type(p.dtype);
+  std::vector<Descriptor> parts, operations;
+  const auto image = [&](NormOperand id) { return parts.emplace_back(tensor(id, p.x, type, 16)); };
+  const auto channels = [&](NormOperand id) {
+    return parts.emplace_back(tensor(id, {1, 1, 1, p.x[3]}, CUDNN_DATA_FLOAT, 4));
+  };
+  if (p.kind == NormKind::backward || p.kind == NormKind::backward_relu) {
+    Descriptor dy = image(norm_dy);
+    if (p.kind == NormKind::backward_relu) {
+      const Descriptor masked = parts.emplace_back(tensor(inner_norm, p.x, type, 16, inside));
+      operations.push_back(pointwise(CUDNN_POINTWISE_MUL, dy, tensor(norm_mask, p.x, CUDNN_DATA_BOOLEAN, 16), masked));
+      dy = masked;
+    }
+    const Descriptor norm = create(CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR);
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_MODE, CUDNN_BATCH_NORM);
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_XDESC, image(norm_x));
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_MEAN_DESC, channels(norm_mean));
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_INV_VARIANCE_DESC, channels(norm_inv_std));
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_DYDESC, dy);
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_SCALE_DESC, channels(norm_gamma));
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_DSCALE_DESC, channels(norm_dgamma));
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_DBIAS_DESC, channels(norm_dbeta));
+    set(norm, CUDNN_ATTR_OPERATION_NORM_BWD_DXDESC, image(norm_dx));
+    operations.push_back(finalized(norm, p.text()));
+    return graph_of(std::move(operations), std::move(parts), handle, p.text());
+  }
+  Descriptor y = p.kind == NormKind::forward
+                     ? image(norm_y)
+                     : parts.emplace_back(tensor(inner_norm, p.x, CUDNN_DATA_FLOAT, 16, inside));
+  const Descriptor norm = create(CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR);
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_MODE, CUDNN_BATCH_NORM);
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_PHASE, CUDNN_NORM_FWD_TRAINING);
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_XDESC, image(norm_x));
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_MEAN_DESC, channels(norm_mean));
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_INV_VARIANCE_DESC, channels(norm_inv_std));
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_SCALE_DESC, channels(norm_gamma));
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_BIAS_DESC, channels(norm_beta));
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_EPSILON_DESC,
+      parts.emplace_back(tensor(norm_eps, {1, 1, 1, 1}, CUDNN_DATA_FLOAT, 4, by_value)));
+  set(norm, CUDNN_ATTR_OPERATION_NORM_FWD_YDESC, y);
+  operations.push_back(finalized(norm, p.text()));
+  if (p.kind == NormKind::forward_add_relu) {
+    const Descriptor sum = parts.emplace_back(tensor(inner_sum, p.x, CUDNN_DATA_FLOAT, 16, inside));
+    operations.push_back(pointwise(CUDNN_POINTWISE_ADD, y, image(norm_z), sum));
+    y = sum;
+  }
+  if (p.kind != NormKind::forward) operations.push_back(pointwise(CUDNN_POINTWISE_RELU_FWD, y, {}, image(norm_y)));
+  return graph_of(std::move(operations), std::move(parts), handle, p.text());
+}
+
+std::vector<Engine> proposed_engines(const OperationGraph& graph) {
   std::vector<Engine> engines = heuristics(graph, CUDNN_HEUR_MODE_A);
   for (Engine& e : heuristics(graph, CUDNN_HEUR_MODE_FALLBACK)) {
     bool known = false;
@@ -325,7 +402,7 @@ bool is_allowed(const Engine& e, DType dtype, const PlanPolicy& policy) {
   return !(e.notes & refused);
 }
 
-Engine named_engine(const ConvGraph& graph, std::string_view name) {
+Engine named_engine(const OperationGraph& graph, std::string_view name) {
   const std::vector<int64_t> numbers = numbers_of(name);
   const Descriptor engine = create(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   set(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph.operations);
@@ -346,7 +423,7 @@ Engine named_engine(const ConvGraph& graph, std::string_view name) {
   return described(owning(config, std::move(knobs)));
 }
 
-std::optional<Plan> make_plan(const ConvGraph& graph, const Engine& engine) {
+std::optional<Plan> make_plan(const OperationGraph& graph, const Engine& engine) {
   const Descriptor d = create(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   set(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engine.config);
   set(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, graph.handle);

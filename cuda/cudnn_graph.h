@@ -1,6 +1,6 @@
-// Convolutions through the graph API of cuDNN 9 ("backend" in its headers: cudnn_graph.h). There every object is a
-// descriptor: created, given attributes, finalized. A convolution becomes an operation graph; heuristics propose
-// engines for it; an engine with its knobs becomes a plan; a plan is executed on pointers.
+// Convolutions and batch norms through the graph API of cuDNN 9 ("backend" in its headers: cudnn_graph.h). There every
+// object is a descriptor: created, given attributes, finalized. A problem becomes an operation graph; heuristics
+// propose engines for it; an engine with its knobs becomes a plan; a plan is executed on pointers.
 //
 // All but execute() also works where there is no GPU, for a device that is described in words (Target::described).
 #pragma once
@@ -42,6 +42,36 @@ struct ConvProblem {
 };
 enum ConvOperand : int64_t { conv_x = 1, conv_w, conv_y, conv_bias };  // names of the pointers of an execution
 
+enum class NormKind : uint8_t { forward, forward_relu, forward_add_relu, backward, backward_relu };
+
+// One batch norm in training. Forward it computes y = norm(x), relu(norm(x)) or relu(norm(x) + z), mean and
+// inv_std = 1 / sqrt(var + eps); backward dx, dgamma and dbeta from x, dy, mean and inv_std, where dy may first be
+// masked by a tensor of bits.
+struct NormProblem {
+  NormKind kind = NormKind::forward;
+  Shape x;                   // [N,H,W,C]; C a multiple of 4 in f32, of 8 in bf16, or no engine is proposed
+  DType dtype = DType::f32;  // f32 or bf16; what belongs to channels is f32
+  bool in_place = false;     // y lies where z did, dx where dy did; it makes no other graph
+  std::string text() const;  // "batch_norm_relu bf16 x=[8,64,64,32]"
+};
+// x, y, z, dy and dx lie at multiples of 16 bytes; the mask has bit i % 8 of byte i / 8 for element i; eps is a float
+// on the host; the others are f32 [C].
+enum NormOperand : int64_t {
+  norm_x = 1,
+  norm_y,
+  norm_z,
+  norm_dy,
+  norm_dx,
+  norm_mask,
+  norm_gamma,
+  norm_beta,
+  norm_mean,
+  norm_inv_std,
+  norm_dgamma,
+  norm_dbeta,
+  norm_eps
+};
+
 // Numerical notes of an engine, or-ed together. The names and bits are cuDNN's.
 enum Note : uint32_t {
   tensor_core = 1u << 0,
@@ -54,7 +84,7 @@ enum Note : uint32_t {
 };
 std::string note_names(uint32_t notes);  // "tensor_core winograd"
 
-struct ConvGraph {
+struct OperationGraph {
   cudnnContext* handle;
   Descriptor operations;
 };
@@ -70,17 +100,18 @@ struct Plan {
   Descriptor plan;
 };
 
-ConvGraph conv_graph(const ConvProblem& problem, cudnnContext* handle);
+OperationGraph conv_graph(const ConvProblem& problem, cudnnContext* handle);
+OperationGraph norm_graph(const NormProblem& problem, cudnnContext* handle);
 // What cuDNN proposes, best first: heuristic mode A, then the fallback list. Empty when the pattern is unknown to it.
-std::vector<Engine> proposed_engines(const ConvGraph& graph);
+std::vector<Engine> proposed_engines(const OperationGraph& graph);
 // Whether the policy has nothing against the engine's notes.
 bool is_allowed(const Engine& engine, DType dtype, const PlanPolicy& policy);
-Engine named_engine(const ConvGraph& graph, std::string_view name);  // an Error when there is none of that name
+Engine named_engine(const OperationGraph& graph, std::string_view name);  // an Error when there is none of that name
 // None: this device or shape is unsupported.
-std::optional<Plan> make_plan(const ConvGraph& graph, const Engine& engine);
+std::optional<Plan> make_plan(const OperationGraph& graph, const Engine& engine);
 
 struct Pointer {
-  ConvOperand operand;
+  int64_t operand;  // a ConvOperand or NormOperand
   const void* data;
 };
 // Runs on the stream of the handle. `workspace` has at least engine.workspace bytes.

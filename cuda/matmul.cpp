@@ -205,7 +205,7 @@ std::optional<Algorithm> choose_algorithm(const Cublas& c, Device device, const 
                         return true;
                       }});
   }
-  const PlanChoice choice = choose(c.machine, problem, trials, y);
+  const PlanChoice choice = choose(c.machine, problem, trials, {&y, 1});
   check(with_bias || choice.engine != "none", "cublas: no algorithm computes '{}' under the policy '{}'", problem,
         plan_policy().text());
   if (choice.engine == "none") return std::nullopt;

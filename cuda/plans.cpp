@@ -17,19 +17,21 @@ constexpr size_t tuned_trials = 8;
 
 std::string key(const std::string& problem) { return problem + " " + plan_policy().text(); }
 
-std::vector<std::byte> bytes_of(const Tensor& t) {
-  std::vector<std::byte> bytes(t.bytes());
-  copy_bytes(bytes.data(), Device::cpu(), t.raw(), t.device(), bytes.size());
-  return bytes;
+std::vector<std::vector<std::byte>> bytes_of(std::span<const Tensor> tensors) {
+  std::vector<std::vector<std::byte>> all;
+  for (const Tensor& t : tensors) {
+    copy_bytes(all.emplace_back(t.bytes()).data(), Device::cpu(), t.raw(), t.device(), t.bytes());
+  }
+  return all;
 }
 
 // Runs twice, the second time over other bytes.
-bool same_bits_twice(const Trial& trial, const Tensor& result) {
+bool same_bits_twice(const Trial& trial, std::span<const Tensor> results) {
   trial.run();
-  const std::vector<std::byte> first = bytes_of(result);
-  fill_bytes(result.raw(), 0xff, result.bytes(), result.device());
+  const std::vector<std::vector<std::byte>> first = bytes_of(results);
+  for (const Tensor& t : results) fill_bytes(t.raw(), 0xff, t.bytes(), t.device());
   trial.run();
-  return first == bytes_of(result);
+  return first == bytes_of(results);
 }
 
 double milliseconds(const Trial& trial, Device device) {
@@ -59,18 +61,18 @@ std::optional<PlanChoice> known_choice(const std::string& machine, const std::st
 }
 
 PlanChoice choose(const std::string& machine, const std::string& problem, const std::vector<Trial>& trials,
-                  const Tensor& result) {
+                  std::span<const Tensor> results) {
   const PlanPolicy policy = plan_policy();
   PlanChoice best{"none", 0};
   size_t measured = 0;
   for (const Trial& trial : trials) {
     if (!trial.run()) continue;
-    if (policy.deterministic && !same_bits_twice(trial, result)) continue;
+    if (policy.deterministic && !same_bits_twice(trial, results)) continue;
     if (!policy.tune) {
       best = {trial.engine, 0};
       break;
     }
-    const double ms = milliseconds(trial, result.device());
+    const double ms = milliseconds(trial, results[0].device());
     if (best.engine == "none" || ms < best.milliseconds) best = {trial.engine, ms};
     if (++measured == tuned_trials) break;
   }

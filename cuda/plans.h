@@ -3,6 +3,7 @@
 // one computes random data twice, and is passed over when the bits differ.
 #pragma once
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,9 @@ struct Trial {
 };
 
 // The choice, which is also kept in the book; its engine is "none" when no trial serves. `problem` names everything the
-// result depends on but the policy, which is added here. `result` is what the trials write.
+// result depends on but the policy, which is added here. `results` are what the trials write.
 PlanChoice choose(const std::string& machine, const std::string& problem, const std::vector<Trial>& trials,
-                  const Tensor& result);
+                  std::span<const Tensor> results);
 // What the book has, if it may serve under the policy of now.
 std::optional<PlanChoice> known_choice(const std::string& machine, const std::string& problem);
 

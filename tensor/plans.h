@@ -1,4 +1,4 @@
-// Which of many ways a GPU library computes a convolution or a matrix product: what is allowed, and what was chosen.
+// In which of many ways a GPU computes a convolution, a batch norm or a product: what is allowed, and what was chosen.
 //
 // A choice is kept by name for each machine and problem, so that a run can be repeated with the kernels it had. The
 // choosing itself is in cuda/plans.cpp; nothing here needs a GPU.
@@ -23,7 +23,7 @@ void set_plan_policy(const PlanPolicy& policy);
 PlanPolicy plan_policy();
 
 struct PlanChoice {
-  std::string engine;       // the library's kernel with all its settings: "eng12_k2=7_k13=0"; "none": there is none
+  std::string engine;       // the library's kernel with all its settings: "eng12_k2=7_k13=0"; or "own"; or "none"
   double milliseconds = 0;  // as measured; 0 when the heuristics chose
 };
 

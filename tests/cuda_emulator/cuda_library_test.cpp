@@ -9,12 +9,16 @@
 #include "tensor/backend.h"
 #include "tensor/ops.h"
 #include "tensor/plans.h"
+#include "tensor/program.h"
 #include "tensor/run.h"
 #include "tensor/selftest.h"
+#include "tensor/tape.h"
 #include "tests/cuda_emulator/cudnn_graph.h"
+#include "tests/norm_cases.h"
 
 TEST_SUITE_BEGIN("cuda_library_test");
 using namespace querent;
+using namespace querent::test;
 
 namespace {
 
@@ -34,6 +38,7 @@ Tensor small_conv(int64_t size) {  // each size is a problem of its own
                w = Tensor::full({2, 3, 3, 3}, 0.3, DType::f32, gpu);
   return conv2d(x, w, {}, {.padding = 1});
 }
+const std::string emulated_machine = "emulated device, compute capability 0.0, cuDNN 91900";
 struct Policy {  // back to the default at the end of a test
   explicit Policy(const PlanPolicy& p) { set_plan_policy(p); }
   ~Policy() { set_plan_policy({}); }
@@ -100,7 +105,6 @@ TEST_CASE("the policy decides which engines may serve") {
 }
 
 TEST_CASE("what is on file is used as it is, and the library is not asked") {
-  const std::string machine = "emulated device, compute capability 0.0, cuDNN 91900";
   const auto problem = [](int64_t size) {
     return text(
         "conv2d f32 x=[1,{},{},3] w=[2,3,3,3] y=[1,{},{},2] stride=[1,1] padding=[1,1] dilation=[1,1] groups=1 "
@@ -108,8 +112,8 @@ TEST_CASE("what is on file is used as it is, and the library is not asked") {
         size, size, size, size);
   };
   PlanBook& book = PlanBook::of_process();
-  book.keep(machine, problem(11), {"eng5", 0});
-  book.keep(machine, problem(12), {"eng3", 0});  // does not run here
+  book.keep(emulated_machine, problem(11), {"eng5", 0});
+  book.keep(emulated_machine, problem(12), {"eng3", 0});  // does not run here
   const size_t asked = cuda_emulator::heuristics_asked();
   small_conv(11);
   CHECK(message_of([] { small_conv(12); }).find("does not run here: eng3; delete the file of plans") !=
@@ -165,6 +169,83 @@ TEST_CASE("a bias is added to the sums of a product, and after it where cuBLASLt
   CHECK(engine_of("matmul f32 m=6 n=9 k=21 transpose=0,0 align=4") != "nothing");
 }
 
+TEST_CASE("batch norms are right by our own kernels and by every engine of cuDNN's that may serve") {
+  int64_t height = 3;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const NormRow& row : norm_rows) {
+      for (const char* engine : {"", "own", "eng4_k2=-7", "eng5"}) {  // "": nothing is on file
+        for (const int64_t channels : {8, 72}) {
+          const Op& op = find_op(row.op);
+          const Case c = norm_case(row, {2, ++height, 3, channels});
+          const std::string problem = text("{} {} x=[2,{},3,{}]", row.problem, dtype, height, channels);
+          CAPTURE(problem);
+          CAPTURE(engine);
+          if (*engine) PlanBook::of_process().keep(emulated_machine, problem + " deterministic strict", {engine, 0});
+          const size_t before = cuda_emulator::norms_computed();
+          const double ratio = error_over_bound(op, c, run_case(op, c, dtype, 1, gpu), run_exactly(op, c, dtype),
+                                                rounded_between(op, c, dtype));
+          CHECK(ratio <= 1);
+          CHECK(cuda_emulator::norms_computed() - before == (std::string_view(engine).starts_with("eng") ? 1 : 0));
+          CHECK(engine_of(problem + " ") == (*engine ? engine : "nothing"));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("tuning measures our batch norm beside cuDNN's, and takes none that computes something else") {
+  const Policy tune({.tune = true});
+  const std::string right = "own eng4_k2=-7 eng5";  // and not eng6, which does, nor eng3, whose bits change
+  for (int64_t height = 3; height < 5; ++height) {
+    for (const NormRow& row : norm_rows) {
+      const Op& op = find_op(row.op);
+      CHECK(error_on_gpu(op, norm_case(row, {2, height, 3, 4})) <= 1);
+      const std::string engine = engine_of(text("{} f32 x=[2,{},3,4] ", row.problem, height));
+      CHECK_MESSAGE(right.find(engine) != std::string::npos, std::string(row.problem), " by ", engine);
+    }
+  }
+  // Where cuDNN has no engine, and where it would have to read and write at odd places, there is ours.
+  CHECK(error_on_gpu(find_op("batch_norm_train"), norm_case(norm_rows[0], {2, 3, 3, 6})) <= 1);
+  CHECK(engine_of("batch_norm_train f32 x=[2,3,3,6] ") == "own");
+  const Tensor flat = Tensor::full({1 + 10 * 4}, 0.5, DType::f32, gpu), one = Tensor::full({4}, 1, DType::f32, gpu);
+  CHECK(batch_norm_train(flat.batch(1, 40).reshaped({10, 4}), one, one).y.host() == std::vector<float>(40, 1.0f));
+  CHECK(engine_of("batch_norm_train f32 x=[10,1,1,4] ") == "nothing");
+}
+
+TEST_CASE("in a captured step too, where dx lies in the place of dy and the sum in that of what is added") {
+  const auto normal = [](Shape s, uint64_t seed) {
+    return draw_sample({s}, {"x", "[*]"}, DType::f32, Rng(seed)).to(gpu);
+  };
+  Tensor gamma = normal({8}, 1), beta = normal({8}, 2);
+  gamma.as_parameter("gamma"), beta.as_parameter("beta");
+  const auto step = [&](Inputs in) {
+    Tape tape;
+    tape.watch(in[0]);
+    const Tensor z = scale(in[0], 2), a = relu(batch_norm_train(square(in[0]), gamma, beta).y);
+    const Tensor y = relu(add(batch_norm_train(a, gamma, beta).y, z));
+    Tensors out = tape.backward(sum(square(y)), {}, Tensors{in[0], gamma, beta});
+    out.push_back(y);
+    return out;
+  };
+  const Tensor x = normal({2, 5, 5, 8}, 3);
+  Tensors expected;
+  for (const Tensor& t : step({&x, 1})) expected.push_back(t.to(Device::cpu()));
+  PlanBook& book = PlanBook::of_process();
+  for (const char* kind : {"batch_norm_add_relu", "batch_norm_relu_grad"}) {
+    book.keep(emulated_machine, text("{} f32 x=[2,5,5,8] in place deterministic strict", kind), {"eng5", 0});
+  }
+  const size_t before = cuda_emulator::norms_computed();
+  Program p = Program::capture(step, {x});
+  CHECK(cuda_emulator::norms_computed() == before + 4);  // at first kernel by kernel, then recorded
+  p({x});
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const std::vector<float> a = p.results()[i].host(), b = expected[i].host();
+    double worst = 0;
+    for (size_t k = 0; k < a.size(); ++k) worst = std::max<double>(worst, std::abs(a[k] - b[k]) / (1 + std::abs(b[k])));
+    CHECK(worst < 1e-4);
+  }
+}
+
 TEST_CASE("f64 on the GPU is an error that names the op") {
   const Tensor x = Tensor::zeros({1, 5, 5, 3}, DType::f64, gpu), w = Tensor::zeros({2, 3, 3, 3}, DType::f64, gpu);
   CHECK(message_of([&] { conv2d(x, w, {}, {}); }).find("conv2d: the GPU computes in f32 or bf16, not f64") == 0);
@@ -177,7 +258,7 @@ TEST_CASE("an engine is found again by its name, and a name that is none is an e
   cudnnHandle_t handle = nullptr;
   cudnnCreate(&handle);
   const ConvProblem p{ConvKind::forward, {1, 6, 6, 4}, {8, 3, 3, 4}, {1, 4, 4, 8}};
-  const ConvGraph graph = conv_graph(p, handle);
+  const OperationGraph graph = conv_graph(p, handle);
   const std::vector<Engine> engines = proposed_engines(graph);
   CHECK(engines.size() == 6);  // the fallback list repeats one of them
   for (const Engine& e : engines) {

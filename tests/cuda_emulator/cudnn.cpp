@@ -1,48 +1,18 @@
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
 #include <cstdio>
-#include <map>
-#include <set>
-#include <string>
-#include <vector>
 
-#include "tensor/op.h"
-#include "tensor/op_attrs.h"
-#include "tensor/run.h"
-#include "tests/cuda_emulator/cudnn_graph.h"
+#include "tests/cuda_emulator/cudnn_objects.h"
 
 namespace cuda_emulator {
 size_t heuristics_count = 0;
 size_t heuristics_asked() { return heuristics_count; }
 }  // namespace cuda_emulator
 
-using namespace querent;
-namespace querent {
-extern const Op conv2d_op, conv2d_grad_input_op, conv2d_grad_weight_op;
-}
+using namespace cuda_emulator;
 
 namespace {
 
-struct Values {
-  cudnnBackendAttributeType_t type;
-  int64_t count;
-  std::vector<std::byte> bytes;
-};
-struct Descriptor {
-  cudnnBackendDescriptorType_t type;
-  bool finalized = false;
-  std::map<cudnnBackendAttributeName_t, Values> values;
-};
-std::set<Descriptor*> living;
 size_t kept = 0;  // descriptors that no caller made
-std::string last_error;
-
-cudnnStatus_t refuse(const std::string& why, cudnnStatus_t status = CUDNN_STATUS_BAD_PARAM) {
-  last_error = why;
-  return status;
-}
 size_t size_of(cudnnBackendAttributeType_t type) {
   switch (type) {
     case CUDNN_TYPE_BOOLEAN:
@@ -58,65 +28,60 @@ size_t size_of(cudnnBackendAttributeType_t type) {
   }
 }
 template <class T>
-std::vector<T> list(const Descriptor& d, cudnnBackendAttributeName_t name) {
-  const auto it = d.values.find(name);
-  if (it == d.values.end()) return {};
-  std::vector<T> v(static_cast<size_t>(it->second.count));
-  std::memcpy(v.data(), it->second.bytes.data(), it->second.bytes.size());
-  return v;
-}
-template <class T>
-T one(const Descriptor& d, cudnnBackendAttributeName_t name) {
-  T value{};
-  const auto it = d.values.find(name);
-  if (it != d.values.end() && it->second.count > 0) std::memcpy(&value, it->second.bytes.data(), sizeof value);
-  return value;
-}
-Descriptor& child(const Descriptor& d, cudnnBackendAttributeName_t name) { return *one<Descriptor*>(d, name); }
-template <class T>
 void put(Descriptor& d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const std::vector<T>& v) {
   Values values{type, static_cast<int64_t>(v.size()), std::vector<std::byte>(v.size() * sizeof(T))};
   if (!v.empty()) std::memcpy(values.bytes.data(), v.data(), values.bytes.size());
   d.values[name] = std::move(values);
 }
 
-// ---- what an engine is
-struct EngineKind {
-  int64_t index, knob;  // knob 0: none
-  std::vector<cudnnBackendNumericalNote_t> notes;
-  int64_t workspace;
-};
-enum { on_tensor_cores, admits_disorder, hides_disorder, cannot_run, right, right_too };
-const std::vector<EngineKind> engine_kinds = {{on_tensor_cores, 0, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, 0},
-                                              {admits_disorder, 4, {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}, 32},
-                                              {cannot_run, 0, {}, 0},
-                                              {hides_disorder, 1, {}, 0},
-                                              {right, -7, {CUDNN_NUMERICAL_NOTE_WINOGRAD}, 64},
-                                              {right_too, 0, {}, 0}};
-
-bool is_convolution(const Descriptor& d) {
-  return d.type >= CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR &&
-         d.type <= CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
+// ---- engines
+// The patterns that have any: a convolution, forward also with a bias; the norms of cuda/cudnn_graph.h.
+bool has_engines(const std::vector<Descriptor*>& ops) {
+  std::string pattern;
+  const Descriptor* x = nullptr;
+  for (const Descriptor* op : ops) {
+    if (op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR) pattern += "conv ";
+    if (op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ||
+        op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR)
+      pattern += "conv_grad ";
+    if (op->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR) {
+      const int mode = one<int>(child(*op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR), CUDNN_ATTR_POINTWISE_MODE);
+      pattern += mode == CUDNN_POINTWISE_ADD ? "add " : mode == CUDNN_POINTWISE_MUL ? "mul " : "relu ";
+    }
+    if (op->type == CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR)
+      pattern += "norm ", x = &child(*op, CUDNN_ATTR_OPERATION_NORM_FWD_XDESC);
+    if (op->type == CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR)
+      pattern += "norm_grad ", x = &child(*op, CUDNN_ATTR_OPERATION_NORM_BWD_XDESC);
+  }
+  if (x) {
+    const int64_t pack = one<int>(*x, CUDNN_ATTR_TENSOR_DATA_TYPE) == CUDNN_DATA_FLOAT ? 4 : 8;
+    if (list<int64_t>(*x, CUDNN_ATTR_TENSOR_DIMENSIONS)[1] % pack != 0) return false;
+    // dy times the mask has the type of x.
+    if (pattern == "mul norm_grad " &&
+        one<int>(child(*ops[1], CUDNN_ATTR_OPERATION_NORM_BWD_DYDESC), CUDNN_ATTR_TENSOR_DATA_TYPE) !=
+            one<int>(*x, CUDNN_ATTR_TENSOR_DATA_TYPE))
+      return false;
+  }
+  const std::set<std::string> known = {"conv ",      "conv add ",      "conv_grad ", "norm ",
+                                       "norm relu ", "norm add relu ", "norm_grad ", "mul norm_grad "};
+  return known.contains(pattern);
 }
 
 cudnnStatus_t propose(Descriptor& d) {
-  ++cuda_emulator::heuristics_count;
+  ++heuristics_count;
   const auto ops = list<Descriptor*>(child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH), CUDNN_ATTR_OPERATIONGRAPH_OPS);
-  if (ops.size() > 1 && ops[0]->type != CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR)
-    return refuse("no engine for this pattern", CUDNN_STATUS_NOT_SUPPORTED);
+  if (!has_engines(ops)) return refuse("no engine for this pattern", CUDNN_STATUS_NOT_SUPPORTED);
   const bool fallback = one<int>(d, CUDNN_ATTR_ENGINEHEUR_MODE) == CUDNN_HEUR_MODE_FALLBACK;
+  const bool is_norm = ops.back()->type == CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR ||
+                       ops[0]->type == CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR;
   std::vector<int64_t> kinds;
+  if (is_norm && !fallback) kinds.push_back(computes_else);
   for (int64_t i = fallback ? right : 0; i <= (fallback ? right_too : right); ++i) kinds.push_back(i);
   put(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_INT64, kinds);
   return CUDNN_STATUS_SUCCESS;
 }
-const EngineKind& kind_of(const Descriptor& engine) {
-  const auto index = one<int64_t>(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-  return *std::find_if(engine_kinds.begin(), engine_kinds.end(), [&](const EngineKind& k) { return k.index == index; });
-}
 
 // ---- what a descriptor needs
-using Name = cudnnBackendAttributeName_t;
 const std::map<cudnnBackendDescriptorType_t, std::vector<Name>> needs = {
     {CUDNN_BACKEND_TENSOR_DESCRIPTOR,
      {CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_ATTR_TENSOR_UNIQUE_ID,
@@ -140,7 +105,17 @@ const std::map<cudnnBackendDescriptorType_t, std::vector<Name>> needs = {
     {CUDNN_BACKEND_POINTWISE_DESCRIPTOR, {CUDNN_ATTR_POINTWISE_MODE, CUDNN_ATTR_POINTWISE_MATH_PREC}},
     {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR,
      {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
-      CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_ATTR_OPERATION_POINTWISE_YDESC}},
+      CUDNN_ATTR_OPERATION_POINTWISE_YDESC}},
+    {CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR,
+     {CUDNN_ATTR_OPERATION_NORM_FWD_MODE, CUDNN_ATTR_OPERATION_NORM_FWD_PHASE, CUDNN_ATTR_OPERATION_NORM_FWD_XDESC,
+      CUDNN_ATTR_OPERATION_NORM_FWD_MEAN_DESC, CUDNN_ATTR_OPERATION_NORM_FWD_INV_VARIANCE_DESC,
+      CUDNN_ATTR_OPERATION_NORM_FWD_SCALE_DESC, CUDNN_ATTR_OPERATION_NORM_FWD_BIAS_DESC,
+      CUDNN_ATTR_OPERATION_NORM_FWD_EPSILON_DESC, CUDNN_ATTR_OPERATION_NORM_FWD_YDESC}},
+    {CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR,
+     {CUDNN_ATTR_OPERATION_NORM_BWD_MODE, CUDNN_ATTR_OPERATION_NORM_BWD_XDESC, CUDNN_ATTR_OPERATION_NORM_BWD_MEAN_DESC,
+      CUDNN_ATTR_OPERATION_NORM_BWD_INV_VARIANCE_DESC, CUDNN_ATTR_OPERATION_NORM_BWD_DYDESC,
+      CUDNN_ATTR_OPERATION_NORM_BWD_SCALE_DESC, CUDNN_ATTR_OPERATION_NORM_BWD_DSCALE_DESC,
+      CUDNN_ATTR_OPERATION_NORM_BWD_DBIAS_DESC, CUDNN_ATTR_OPERATION_NORM_BWD_DXDESC}},
     {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, {CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_ATTR_OPERATIONGRAPH_OPS}},
     {CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, {CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_ATTR_ENGINEHEUR_MODE}},
     {CUDNN_BACKEND_ENGINE_DESCRIPTOR, {CUDNN_ATTR_ENGINE_OPERATION_GRAPH, CUDNN_ATTR_ENGINE_GLOBAL_INDEX}},
@@ -170,42 +145,6 @@ void fill_config(Descriptor& config, const Descriptor& graph, const EngineKind& 
   put(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, knobs);
   config.finalized = true;
 }
-
-// ---- execution
-struct Operand {
-  Shape shape;  // [N,H,W,C]
-  std::byte* device = nullptr;
-  Tensor host;
-};
-float to_tf32(float x) { return std::bit_cast<float>((std::bit_cast<uint32_t>(x) + 0x1000u) & 0xffffe000u); }
-
-struct Execution {
-  const std::vector<int64_t> ids;
-  const std::vector<std::byte*> pointers;
-  std::string error;
-
-  Operand operand(const Descriptor& tensor) {
-    const auto nchw = list<int64_t>(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS),
-               strides = list<int64_t>(tensor, CUDNN_ATTR_TENSOR_STRIDES);
-    const Shape s{nchw[0], nchw[2], nchw[3], nchw[1]};
-    if (strides != std::vector<int64_t>{s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]}) error = "strides are not NHWC";
-    const int type = one<int>(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE);
-    if (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16) error = "only f32 and bf16 are emulated";
-    Operand o{s, nullptr, Tensor::empty(s, type == CUDNN_DATA_FLOAT ? DType::f32 : DType::bf16)};
-    if (one<bool>(tensor, CUDNN_ATTR_TENSOR_IS_VIRTUAL)) return o;
-    const auto at = std::find(ids.begin(), ids.end(), one<int64_t>(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID));
-    if (at == ids.end()) {
-      error = "the variant pack lacks a tensor of the graph";
-      return o;
-    }
-    o.device = pointers[static_cast<size_t>(at - ids.begin())];
-    const auto alignment = static_cast<uintptr_t>(one<int64_t>(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT));
-    if (reinterpret_cast<uintptr_t>(o.device) % alignment != 0)
-      error = "a pointer is less aligned than its tensor says";
-    cudaMemcpyAsync(o.host.raw(), o.device, o.host.bytes(), cudaMemcpyDeviceToHost, nullptr);
-    return o;
-  }
-};
 
 }  // namespace
 
@@ -312,90 +251,5 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor, cudn
     if (to->type != from->type) return refuse("a descriptor of another type was given to be filled");
     *to = *from;
   }
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack_) {
-  const auto& pack = *static_cast<Descriptor*>(pack_);
-  const Descriptor& config = child(*static_cast<Descriptor*>(plan), CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
-  const Descriptor& engine = child(config, CUDNN_ATTR_ENGINECFG_ENGINE);
-  const auto ops = list<Descriptor*>(child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH), CUDNN_ATTR_OPERATIONGRAPH_OPS);
-  if (!living.contains(ops[0]) || !is_convolution(*ops[0])) return refuse("the graph of the plan was destroyed");
-  const Descriptor& op = *ops[0];
-  Execution e{list<int64_t>(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS),
-              list<std::byte*>(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS),
-              {}};
-
-  // The attributes of the three directions lie at equal distances.
-  const bool forward = op.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-             data = op.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
-  const Name x_name = forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X
-                      : data  ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX
-                              : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-             w_name = forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W
-                      : data  ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W
-                              : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-             y_name = forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y
-                      : data  ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY
-                              : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-             alpha = forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA
-                     : data  ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA
-                             : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA;
-  const auto beta = static_cast<Name>(alpha + 1), conv_name = static_cast<Name>(alpha + 2);
-  if (one<double>(op, alpha) != 1 || one<double>(op, beta) != 0) e.error = "alpha is not 1 or beta not 0";
-  Operand x = e.operand(child(op, x_name)), w = e.operand(child(op, w_name)), y = e.operand(child(op, y_name)), bias;
-  if (ops.size() > 1) {
-    const Descriptor& add = *ops[1];
-    if (&child(add, CUDNN_ATTR_OPERATION_POINTWISE_XDESC) != &child(op, y_name))
-      e.error = "the bias is not added to the result of the convolution";
-    bias = e.operand(child(add, CUDNN_ATTR_OPERATION_POINTWISE_BDESC));
-    y = e.operand(child(add, CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
-  }
-  const Descriptor& conv = child(op, conv_name);
-  const auto pair = [&](Name name) {
-    const auto v = list<int64_t>(conv, name);
-    return Pair(v[0], v[1]);
-  };
-  const Conv2dAttrs a{pair(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES), pair(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS),
-                      pair(CUDNN_ATTR_CONVOLUTION_DILATIONS), x.shape[3] / w.shape[3]};
-  if (!(pair(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS) == a.padding)) e.error = "only equal paddings are emulated";
-  if (one<int>(conv, CUDNN_ATTR_CONVOLUTION_CONV_MODE) != CUDNN_CROSS_CORRELATION)
-    e.error = "the filter is turned round";
-  const int64_t workspace = kind_of(engine).workspace;
-  auto* const scratch = one<std::byte*>(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
-  if (workspace > 0 && !scratch) e.error = "no workspace";
-  if (!e.error.empty()) return refuse(e.error);
-  const auto index = kind_of(engine).index;
-  cuda_emulator::give([=]() mutable {
-    for (const Operand* o : {&x, &w, &y, &bias}) {
-      if (o->device) cudaMemcpyAsync(o->host.raw(), o->device, o->host.bytes(), cudaMemcpyDeviceToHost, nullptr);
-    }
-    Operand& result = forward ? y : data ? x : w;
-    if (workspace > 0) cudaMemsetAsync(scratch, 0xee, static_cast<size_t>(workspace), nullptr);
-    if (index == on_tensor_cores) {
-      for (Operand* o : {&x, &w, &y}) {
-        if (o == &result || o->host.dtype() != DType::f32) continue;
-        float* v = o->host.data<float>();
-        std::transform(v, v + o->host.numel(), v, to_tf32);
-      }
-    }
-    const Tensor b = bias.device ? bias.host.reshaped({bias.host.numel()}) : Tensor{};
-    const auto reference = [](const Op& row, const Tensors& in, const Tensor& out, const Attrs& attrs) {
-      compute(row, KernelKind::ref, {in, std::array{out}, attrs});
-    };
-    if (forward)
-      reference(conv2d_op, {x.host, w.host, b}, y.host, a);
-    else if (data)
-      reference(conv2d_grad_input_op, {y.host, w.host}, x.host, Conv2dGradInputAttrs{a, {x.shape[1], x.shape[2]}});
-    else
-      reference(conv2d_grad_weight_op, {x.host, y.host}, w.host, Conv2dGradWeightAttrs{a, {w.shape[1], w.shape[2]}});
-    if (index == admits_disorder || index == hides_disorder) {
-      static bool up = false;
-      up = !up;
-      auto& first = *static_cast<uint8_t*>(result.host.raw());  // the last bits of the first element
-      if (up) ++first;
-    }
-    cudaMemcpyAsync(result.device, result.host.raw(), result.host.bytes(), cudaMemcpyHostToDevice, nullptr);
-  });
   return CUDNN_STATUS_SUCCESS;
 }

@@ -1,7 +1,8 @@
 // Stands in for the cuDNN header of the same name: what cuda/cudnn_graph.cpp uses of it. The functions (cudnn.cpp) hold
 // callers to the real ones' rules (what a descriptor needs before it is finalized, who must outlive whom, alignment,
 // layout) and offer engines of every kind: on tensor cores, nondeterministic, falsely deterministic, unsupported,
-// right.
+// right, and for norms one
+// that computes something else.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,9 +14,11 @@ using cudnnHandle_t = cudnnContext*;
 using cudnnBackendDescriptor_t = void*;
 
 enum cudnnStatus_t { CUDNN_STATUS_SUCCESS = 0, CUDNN_STATUS_BAD_PARAM = 2000, CUDNN_STATUS_NOT_SUPPORTED = 3000 };
-enum cudnnDataType_t { CUDNN_DATA_FLOAT = 0, CUDNN_DATA_BFLOAT16 = 9 };
+enum cudnnDataType_t { CUDNN_DATA_FLOAT = 0, CUDNN_DATA_BFLOAT16 = 9, CUDNN_DATA_BOOLEAN = 11 };
 enum cudnnConvolutionMode_t { CUDNN_CONVOLUTION = 0, CUDNN_CROSS_CORRELATION = 1 };
-enum cudnnPointwiseMode_t { CUDNN_POINTWISE_ADD = 0 };
+enum cudnnPointwiseMode_t { CUDNN_POINTWISE_ADD = 0, CUDNN_POINTWISE_MUL = 1, CUDNN_POINTWISE_RELU_FWD = 100 };
+enum cudnnBackendNormMode_t { CUDNN_BATCH_NORM = 2 };
+enum cudnnBackendNormFwdPhase_t { CUDNN_NORM_FWD_INFERENCE = 0, CUDNN_NORM_FWD_TRAINING = 1 };
 enum cudnnBackendHeurMode_t { CUDNN_HEUR_MODE_FALLBACK = 2, CUDNN_HEUR_MODE_A = 3 };
 enum cudnnBackendKnobType_t { CUDNN_KNOB_TYPE_TILE_SIZE = 2, CUDNN_KNOB_TYPE_COUNTS = 44 };
 enum cudnnBackendNumericalNote_t {
@@ -41,7 +44,9 @@ enum cudnnBackendAttributeType_t {
   CUDNN_TYPE_NUMERICAL_NOTE = 11,
   CUDNN_TYPE_POINTWISE_MODE = 14,
   CUDNN_TYPE_BACKEND_DESCRIPTOR = 15,
-  CUDNN_TYPE_BEHAVIOR_NOTE = 19
+  CUDNN_TYPE_BEHAVIOR_NOTE = 19,
+  CUDNN_TYPE_NORM_MODE = 27,
+  CUDNN_TYPE_NORM_FWD_PHASE = 28
 };
 enum cudnnBackendDescriptorType_t {
   CUDNN_BACKEND_POINTWISE_DESCRIPTOR = 0,
@@ -57,7 +62,9 @@ enum cudnnBackendDescriptorType_t {
   CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR = 13,
   CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR = 15,
   CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR = 16,
-  CUDNN_BACKEND_TENSOR_DESCRIPTOR = 17
+  CUDNN_BACKEND_TENSOR_DESCRIPTOR = 17,
+  CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR = 29,
+  CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR = 30
 };
 enum cudnnBackendAttributeName_t {
   CUDNN_ATTR_POINTWISE_MODE = 0,
@@ -110,13 +117,32 @@ enum cudnnBackendAttributeName_t {
   CUDNN_ATTR_TENSOR_STRIDES,
   CUDNN_ATTR_TENSOR_UNIQUE_ID = 906,
   CUDNN_ATTR_TENSOR_IS_VIRTUAL,
+  CUDNN_ATTR_TENSOR_IS_BY_VALUE,
   CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS = 1000,
   CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
   CUDNN_ATTR_VARIANT_PACK_WORKSPACE = 1003,
   CUDNN_ATTR_ENGINE_OPERATION_GRAPH = 1300,
   CUDNN_ATTR_ENGINE_GLOBAL_INDEX,
   CUDNN_ATTR_ENGINE_NUMERICAL_NOTE = 1303,
-  CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE = 1305
+  CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE = 1305,
+  CUDNN_ATTR_OPERATION_NORM_FWD_MODE = 2000,
+  CUDNN_ATTR_OPERATION_NORM_FWD_PHASE,
+  CUDNN_ATTR_OPERATION_NORM_FWD_XDESC,
+  CUDNN_ATTR_OPERATION_NORM_FWD_MEAN_DESC,
+  CUDNN_ATTR_OPERATION_NORM_FWD_INV_VARIANCE_DESC,
+  CUDNN_ATTR_OPERATION_NORM_FWD_SCALE_DESC,
+  CUDNN_ATTR_OPERATION_NORM_FWD_BIAS_DESC,
+  CUDNN_ATTR_OPERATION_NORM_FWD_EPSILON_DESC,
+  CUDNN_ATTR_OPERATION_NORM_FWD_YDESC = 2013,
+  CUDNN_ATTR_OPERATION_NORM_BWD_MODE = 2100,
+  CUDNN_ATTR_OPERATION_NORM_BWD_XDESC,
+  CUDNN_ATTR_OPERATION_NORM_BWD_MEAN_DESC,
+  CUDNN_ATTR_OPERATION_NORM_BWD_INV_VARIANCE_DESC,
+  CUDNN_ATTR_OPERATION_NORM_BWD_DYDESC,
+  CUDNN_ATTR_OPERATION_NORM_BWD_SCALE_DESC,
+  CUDNN_ATTR_OPERATION_NORM_BWD_DSCALE_DESC = 2107,
+  CUDNN_ATTR_OPERATION_NORM_BWD_DBIAS_DESC,
+  CUDNN_ATTR_OPERATION_NORM_BWD_DXDESC
 };
 
 size_t cudnnGetVersion();
@@ -136,6 +162,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
 namespace cuda_emulator {
 size_t heuristics_asked();    // how often, of cuDNN and cuBLASLt
 size_t living_descriptors();  // of cuDNN, but for those that the stand-in itself keeps
+size_t norms_computed();      // how often cuDNN's stand-in was given a batch norm
 extern size_t heuristics_count;
 cudaError_t give(std::function<void()> work);  // to a stream: done at once, or kept while it is captured
 }  // namespace cuda_emulator

@@ -1,5 +1,6 @@
-// The real cuDNN, asked for plans on an H100 (described_device.cpp): does it accept every graph we make, and is there
-// an engine for every convolution under every policy?
+// The real cuDNN, asked for plans on an H100 (described_device.cpp): does it accept every graph we make, is there an
+// engine for every convolution under every policy, and which batch norms have any?
+#include <dlfcn.h>
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -50,7 +51,7 @@ std::vector<ConvProblem> forward_problems() {
 }
 // The first engine that the policy allows and an H100 can run.
 std::optional<Plan> first_plan(const ConvProblem& p, const PlanPolicy& policy) {
-  const ConvGraph graph = conv_graph(p, nullptr);
+  const OperationGraph graph = conv_graph(p, nullptr);
   for (const Engine& e : proposed_engines(graph)) {
     if (!is_allowed(e, p.dtype, policy)) continue;
     if (auto plan = make_plan(graph, e)) return plan;
@@ -79,7 +80,7 @@ TEST_CASE("every convolution has an engine in strict f32, in TF32 and in bf16") 
 
 TEST_CASE("an engine is found again by its name") {
   const ConvProblem p = problem(ConvKind::forward, {8, 64, 64, 32}, {32, 3, 3, 32}, {8, 64, 64, 32}, {.padding = 1});
-  const ConvGraph graph = conv_graph(p, nullptr);
+  const OperationGraph graph = conv_graph(p, nullptr);
   const std::vector<Engine> engines = proposed_engines(graph);
   REQUIRE(engines.size() > 10);
   for (const Engine& e : engines) {
@@ -103,6 +104,35 @@ TEST_CASE("a bias on a gradient is a pattern cuDNN does not know: cuda/conv2d.cp
   ConvProblem p = problem(ConvKind::grad_input, {8, 64, 64, 32}, {32, 3, 3, 32}, {8, 64, 64, 32}, {.padding = 1});
   p.bias = true;
   CHECK(proposed_engines(conv_graph(p, nullptr)).empty());
+}
+
+// The engines of batch norms are compiled when a plan is made, and none is proposed unless there is a driver to load
+// them. The toolkit's empty one is enough for the proposals; plans need a real one.
+TEST_CASE("batch norms in training have engines, deterministic ones, where C is a multiple of 4, in bf16 of 8") {
+  if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) && !dlopen(QUERENT_EMPTY_DRIVER, RTLD_NOW | RTLD_GLOBAL)) {
+    MESSAGE("skipped: neither a driver nor the toolkit's empty one");
+    return;
+  }
+  const auto engines = [&](NormKind kind, const Shape& x, DType dtype) {
+    return proposed_engines(norm_graph({kind, x, dtype}, nullptr));
+  };
+  // Layers of a U-Net and a ResNet18, and rows that are no images.
+  const Shape shapes[] = {{8, 256, 256, 64}, {8, 16, 16, 1024}, {32, 7, 7, 512}, {128, 1, 1, 256}};
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const NormKind kind : {NormKind::forward, NormKind::forward_relu, NormKind::forward_add_relu,
+                                NormKind::backward, NormKind::backward_relu}) {
+      for (const Shape& x : shapes) {
+        size_t allowed = 0;
+        for (const Engine& e : engines(kind, x, dtype)) allowed += is_allowed(e, dtype, strict);
+        CHECK(allowed > 10);
+      }
+      for (const int64_t channels : {1, 6}) CHECK(engines(kind, {8, 16, 16, channels}, dtype).empty());
+      CHECK(engines(kind, {8, 16, 16, 12}, dtype).empty() == (dtype == DType::bf16));
+    }
+  }
+  const OperationGraph graph = norm_graph({NormKind::backward_relu, {8, 32, 32, 64}, DType::bf16}, nullptr);
+  const Engine first = proposed_engines(graph)[0];
+  CHECK(named_engine(graph, first.name).name == first.name);
 }
 
 TEST_CASE("what cuDNN refuses is an error with its reason and the problem") {
