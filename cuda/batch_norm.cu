@@ -48,7 +48,7 @@ void train_and_normalise(std::string_view op, const Call& c, bool relu, MaybeVal
       [=] __device__(int64_t k, const double* sum) {
         const double m = sum[0] / rows, v = sum[1] / rows - m * m;
         mean[k] = static_cast<float>(m);
-        var[k] = static_cast<float>(v > 0 ? v : 0);
+        var[k] = static_cast<float>(v < 0 ? 0 : v);  // NaN stays
       },
       values(c, 0));
   normalise(op, c, mean, var, relu, residual);
@@ -110,7 +110,7 @@ void variance_of(const Call& c, const Tensor& inv_std, const Tensor& var) {
   const double eps = c.attrs.as<NormAttrs>().eps;
   for_each("batch_norm", c, var.numel(), [=] __device__(int64_t k) {
     const double inverse = from[k], v = 1 / (inverse * inverse) - eps;
-    to[k] = static_cast<float>(v > 0 ? v : 0);
+    to[k] = static_cast<float>(v < 0 ? 0 : v);  // NaN stays
   });
 }
 void positive_bits(const Call& c, const Tensor& y, const Tensor& bits) {

@@ -75,6 +75,11 @@ void convolve(std::string_view op, ConvKind kind, const Tensor& x, const Tensor&
   check(result.dtype() == DType::f32 || result.dtype() == DType::bf16,
         "{}: the GPU computes in f32 or bf16, not {}; x={} w={}", op, result.dtype(), x, w);
   const Device device = result.device();
+  if (x.numel() == 0 || w.numel() == 0 || y.numel() == 0) {  // cuDNN takes no empty tensors; a sum of nothing is 0
+    fill_bytes(result.raw(), 0, result.bytes(), device);
+    if (b) bias_add({std::array{result, b}, std::array{result}, {}});
+    return;
+  }
   ConvProblem p{kind, x.shape(), w.shape(), y.shape(), conv, result.dtype(), static_cast<bool>(b), 16};
   p.alignment = alignment_of({&x, &w, &y, &b});
   // Of the three kinds cuDNN 9 knows only the forward convolution with a bias.

@@ -8,6 +8,7 @@ namespace querent::cuda {
 namespace {
 // In the order of the stream, by the copy engine.
 void copy(std::string_view op, const Call& c, const Tensor& to, const Tensor& from) {
+  if (to.bytes() == 0) return;
   cuda_check(cudaMemcpyAsync(to.raw(), from.raw(), to.bytes(), cudaMemcpyDeviceToDevice, stream(device_of(c))),
              "cudaMemcpyAsync", op, c.in);
 }

@@ -29,7 +29,7 @@ void instance_norm(const Call& c) {
       [=] __device__(int64_t column, const double* sum) {
         const double m = sum[0] / rows, v = sum[1] / rows - m * m;
         mean[column] = static_cast<float>(m);
-        var[column] = static_cast<float>(v > 0 ? v : 0);
+        var[column] = static_cast<float>(v < 0 ? 0 : v);  // NaN stays
       },
       x);
   channelwise<Scaling>(

@@ -341,12 +341,14 @@ void reduce_all(std::string_view op, const Call& c, int64_t n, F f, G finish) {
 // A thread keeps to N neighbouring channels of a group, `stride` packs apart, which is a whole number of rows: what
 // belongs to a channel is made once and no index is divided. Every array is read once and written once, as above.
 template <class State, int N, class P, class F, class... Array>
-__global__ void each_channel(P prepare, F f, Columns s, int64_t stride, bool aligned, Array... array) {
-  const int64_t t = thread_index(), size = s.rows * s.channels, begin = blockIdx.y * size, end = begin + size;
+__global__ void each_channel(P prepare, F f, Columns s, int64_t blocks, int64_t stride, bool aligned, Array... array) {
+  const Split of = split(blockIdx.x, blocks);  // group, block of the group: in x, as y ends at 65535
+  const int64_t t = of.rest * blockDim.x + threadIdx.x, size = s.rows * s.channels;
+  const int64_t begin = of.quotient * size, end = begin + size;
   if (t >= stride) return;
   const int64_t channel = N * split(t, s.channels / N).rest;
   State state[N];
-  for (int k = 0; k < N; ++k) prepare(blockIdx.y * s.channels + channel + k, state[k]);
+  for (int k = 0; k < N; ++k) prepare(of.quotient * s.channels + channel + k, state[k]);
   for (int64_t i = begin + N * t; i < end; i += N * stride) {
     [&](auto... pack) {
       for (int k = 0; k < N; ++k) f(state[k], i + k, pack.v[k]...);
@@ -360,9 +362,9 @@ void launch_channels(std::string_view op, const Call& c, Columns s, P prepare, F
   // Up to 16 packs a thread, as long as there are threads enough for the largest GPUs.
   const int64_t each = std::clamp<int64_t>(s.groups * packs >> 18, 1, 16);
   const int64_t stride = (s.rows + each - 1) / each * (s.channels / N);
-  const dim3 grid(blocks_for(op, stride), static_cast<unsigned>(s.groups));
-  launch(op, c, each_channel<State, N, P, F, Array...>, grid, block_threads, prepare, f, s, stride,
-         (is_aligned<N>(array) && ...), array...);
+  const int64_t blocks = blocks_for(op, stride);
+  launch(op, c, each_channel<State, N, P, F, Array...>, blocks_for(op, s.groups * blocks * block_threads),
+         block_threads, prepare, f, s, blocks, stride, (is_aligned<N>(array) && ...), array...);
 }
 template <class State, class T, class P, class F, class... Array>
 void channelwise_as(std::string_view op, const Call& c, Columns s, P prepare, F f, Array... array) {

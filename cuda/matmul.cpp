@@ -5,6 +5,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "cuda/plans.h"
@@ -144,8 +145,9 @@ std::vector<Algorithm> proposed_algorithms(cublasLtHandle_t handle, const Produc
                            CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
     prefer(which, p.problem.alignment);
   }
-  // Parts of a split sum must be f32 and added in an order of their own, not as they come in.
-  if (plan_policy().deterministic) {
+  // Parts of a split sum must be f32, which in the place of a bf16 result they are not, and added in an order of their
+  // own, not as they come in.
+  if (plan_policy().deterministic || p.problem.dtype != DType::f32) {
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
   }
   std::array<cublasLtMatmulHeuristicResult_t, 16> results{};
@@ -199,9 +201,11 @@ std::optional<Algorithm> choose_algorithm(const Cublas& c, Device device, const 
   const Tensor a = random_operand(ta ? Shape{k, m} : Shape{m, k}, dtype, device),
                b = random_operand(tb ? Shape{n, k} : Shape{k, n}, dtype, device), y = Tensor::empty({m, n}, dtype, device);
   std::vector<Trial> trials;
-  for (const Algorithm& algorithm : proposed_algorithms(c.handle, p)) {
-    trials.push_back({algorithm_name(algorithm.algo), [&, algorithm] {
-                        multiply(c.handle, p, algorithm, a, b, bias, y);
+  for (const Algorithm& proposed : proposed_algorithms(c.handle, p)) {
+    const std::string name = algorithm_name(proposed.algo);
+    trials.push_back({name, [&, name, algorithm = std::optional<Algorithm>()]() mutable {
+                        if (!algorithm) algorithm = named_algorithm(c.handle, p, name);  // as it will be used
+                        multiply(c.handle, p, *algorithm, a, b, bias, y);
                         return true;
                       }});
   }
@@ -237,6 +241,11 @@ void matmul(const Call& c) {
   check(y.dtype() == DType::f32 || y.dtype() == DType::bf16,
         "matmul: the GPU computes in f32 or bf16, not {}; a={} b={}", y.dtype(), a, b);
   const auto& attrs = c.attrs.as<MatmulAttrs>();
+  if (a.numel() == 0 || b.numel() == 0) {  // cuBLAS takes no empty matrices; a sum of nothing is 0
+    fill_bytes(y.raw(), 0, y.bytes(), y.device());
+    if (bias) bias_add({std::array{y, bias}, std::array{y}, {}});
+    return;
+  }
   uintptr_t low_bits = 16;
   for (const Tensor* t : {&a, &b, &bias, &y}) low_bits |= *t ? reinterpret_cast<uintptr_t>(t->raw()) : 0;
   Problem p{.m = y.dim(0),

@@ -36,20 +36,20 @@ struct Window {
 }  // namespace
 
 // A block for each piece of the pixels of an image pair: 16 pixels at a time, first their 32 windows, then every bin
-// adds up its products. Reads x and y once; writes bins^2 sums.
+// adds up its products. x the image, y the piece. Reads x and y once; writes bins^2 sums.
 __global__ void joint_histogram(Window window, const float* x, const float* y, int64_t pixels, int64_t each,
                                 double* partial) {
   __shared__ double w[2][tile][most_bins];
-  const int64_t begin = blockIdx.x * each, end = begin + each < pixels ? begin + each : pixels;
+  const int64_t begin = blockIdx.y * each, end = begin + each < pixels ? begin + each : pixels;
   const int bins = window.bins;
-  double* const sums = partial + (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * bins * bins;
+  double* const sums = partial + (int64_t{blockIdx.x} * gridDim.y + blockIdx.y) * bins * bins;
   for (int e = static_cast<int>(threadIdx.x); e < bins * bins; e += static_cast<int>(blockDim.x)) sums[e] = 0;
   for (int64_t first = begin; first < end; first += tile) {
     const int count = static_cast<int>(end - first < tile ? end - first : tile);
     __syncthreads();
     const int t = static_cast<int>(threadIdx.x), pixel = t % tile;
     if (t < 2 * tile && pixel < count)
-      window.weigh((t < tile ? x : y)[blockIdx.y * pixels + first + pixel], w[t / tile][pixel]);
+      window.weigh((t < tile ? x : y)[blockIdx.x * pixels + first + pixel], w[t / tile][pixel]);
     __syncthreads();
     for (int e = t; e < bins * bins; e += static_cast<int>(blockDim.x)) {
       double sum = 0;
@@ -117,7 +117,7 @@ Histograms histograms(std::string_view op, const Call& c, bool with_slopes) {
   const int64_t pieces = std::clamp<int64_t>(pixels / 1024, 1, 64), each = (pixels + pieces - 1) / pieces;
   const Tensor partial = scratch(c, images * pieces * bins, DType::f64), joint = scratch(c, images * bins, DType::f64);
   Histograms h{scratch(c, images, DType::f64), scratch(c, with_slopes ? images * bins : 0, DType::f64)};
-  const dim3 grid(static_cast<unsigned>(pieces), static_cast<unsigned>(images));
+  const dim3 grid(static_cast<unsigned>(images), static_cast<unsigned>(pieces));
   launch(op, c, joint_histogram, grid, block_threads, Window(a), input(c, 0), input(c, 1), pixels, each,
          partial.data<double>());
   launch(op, c, entropies, static_cast<unsigned>(images), block_threads, static_cast<int>(a.bins), pieces,

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <exception>
 
 #include "cuda/runtime.h"
 #include "tensor/backend.h"
@@ -65,8 +66,18 @@ PlanChoice choose(const std::string& machine, const std::string& problem, const 
   const PlanPolicy policy = plan_policy();
   PlanChoice best{"none", 0};
   size_t measured = 0;
+  std::exception_ptr refused;
+  const auto serves = [&](const Trial& trial) {
+    try {
+      return trial.run();
+    } catch (const Error& e) {  // by the library, which proposed it; after an error of the device nothing goes on
+      if (e.kind() == ErrorKind::internal) throw;
+      refused = std::current_exception();
+      return false;
+    }
+  };
   for (const Trial& trial : trials) {
-    if (!trial.run()) continue;
+    if (!serves(trial)) continue;
     if (policy.deterministic && !same_bits_twice(trial, results)) continue;
     if (!policy.tune) {
       best = {trial.engine, 0};
@@ -76,6 +87,7 @@ PlanChoice choose(const std::string& machine, const std::string& problem, const 
     if (best.engine == "none" || ms < best.milliseconds) best = {trial.engine, ms};
     if (++measured == tuned_trials) break;
   }
+  if (best.engine == "none" && refused) std::rethrow_exception(refused);
   PlanBook::of_process().keep(machine, key(problem), best);
   return best;
 }

@@ -14,11 +14,11 @@ namespace querent::cuda {
 
 struct Trial {
   std::string engine;
-  std::function<bool()> run;  // computes once on sample operands; false: the device does not support it
+  std::function<bool()> run;  // computes once on sample operands; false, or an Error: the device does not support it
 };
 
-// The choice, which is also kept in the book; its engine is "none" when no trial serves. `problem` names everything the
-// result depends on but the policy, which is added here. `results` are what the trials write.
+// The choice, which is also kept in the book; its engine is "none" when no trial serves, but for what was an Error.
+// `problem` names everything the result depends on but the policy, which is added here. `results` are what the trials write.
 PlanChoice choose(const std::string& machine, const std::string& problem, const std::vector<Trial>& trials,
                   std::span<const Tensor> results);
 // What the book has, if it may serve under the policy of now.

@@ -70,9 +70,11 @@ std::byte* allocate(size_t bytes, int device) {
   cuda_check(code, "cudaMalloc");
   return static_cast<std::byte*>(block);
 }
+// Throws nothing, as destructors call it. It fails at the end of the program, when the driver has freed it already.
 void release(std::byte* block, int device) {
-  activate(device);
-  static_cast<void>(cudaFree(block));  // fails at the end of the program, when the driver has freed it already
+  if (current_device != device && cudaSetDevice(device) != cudaSuccess) return;
+  current_device = device;
+  static_cast<void>(cudaFree(block));
 }
 void copy(void* to, Device to_device_, const void* from, Device from_device, size_t bytes) {
   auto* const target = static_cast<std::byte*>(to);
@@ -108,6 +110,10 @@ std::unique_ptr<Parcel> parcel_for(size_t bytes, Parcels& parcels, int device) {
   auto parcel = std::make_unique<Parcel>();
   cuda_check(cudaMallocHost(reinterpret_cast<void**>(&parcel->pinned), bytes), "cudaMallocHost");
   parcel->block = allocate(bytes, device);
+  if (!parcel->block) {
+    release_free_memory();
+    parcel->block = allocate(bytes, device);
+  }
   check(parcel->block != nullptr, "memory: {} has no {} MiB left for a batch on its way; use a smaller batch",
         Device::cuda(device), bytes >> 20);
   return parcel;
@@ -156,18 +162,22 @@ void raise_faults(int device) {
 }
 
 struct Recording {
-  GraphExec graph;
   PoolPin pin;
+  GraphExec graph = {};
+  explicit Recording(int device) : pin(Device::cuda(device)) {}
 };
 std::shared_ptr<void> record(const std::function<void()>& work, int device) {
   const cudaStream_t s = stream(Device::cuda(device));
+  auto recording = std::make_shared<Recording>(device);
   // Relaxed: what the work allocates is no part of the graph.
   cuda_check(cudaStreamBeginCapture(s, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
   cudaGraph_t raw = nullptr;
   try {
+    const PoolPin::Recording scratch(recording->pin);
     work();
   } catch (...) {
     static_cast<void>(cudaStreamEndCapture(s, &raw));
+    static_cast<void>(cudaGetLastError());  // takes the error away
     const Graph broken(raw);
     throw;
   }
@@ -175,7 +185,8 @@ std::shared_ptr<void> record(const std::function<void()>& work, int device) {
   const Graph graph(raw);
   cudaGraphExec_t exec = nullptr;
   cuda_check(cudaGraphInstantiate(&exec, graph.get(), 0), "cudaGraphInstantiate");
-  return std::shared_ptr<Recording>(new Recording{GraphExec(exec), PoolPin(Device::cuda(device))});
+  recording->graph.reset(exec);
+  return recording;
 }
 void launch_recording(void* recording, int device) {
   cuda_check(cudaGraphLaunch(static_cast<Recording*>(recording)->graph.get(), stream(Device::cuda(device))),
@@ -231,6 +242,7 @@ const Backend& backend() {
 
 void cuda_check(cudaError_t code, std::string_view call, std::string_view op, Inputs tensors) {
   if (code == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // takes it away, lest a library that looks for errors of its own finds it
   std::string on;
   for (const Tensor& t : tensors) on += (on.empty() ? "; on " : ", ") + text("{}", t);
   internal_check(false, "cuda: {}{}{}: {} ({}){}", op, op.empty() ? "" : ": ", call, cudaGetErrorString(code),

@@ -126,7 +126,8 @@ double train_step(const Model& model, Optimizer& optimizer, const Tensor& x, con
                   const Tensor& streams, const TaskLoss& o, int64_t recompute) {
   const Targets t = make_targets(model, labels, x.dtype(), o);
   const Tensors in = moved({x, t.labels, t.one_hot, t.weights, streams, o.class_weights}, device_of(optimizer));
-  const TaskLoss loss{o.dice, o.samples, in[5]};
+  TaskLoss loss = o;
+  loss.class_weights = in[5];
   return forward_backward_update(model, optimizer, in[0], {in[1], in[2], in[3]}, in[4], optimizer.advance(), loss,
                                  recompute)
       .item();

@@ -33,7 +33,7 @@ struct Backend {
   void (*synchronize)(int device);
   void (*raise_faults)(int device);  // throws what finished kernels found wrong in their data: a label out of range
   // Records what `work` gives the device, without doing it; launch() does it all at once, as often as wanted. Blocks
-  // that the work takes and leaves stay in the pool for as long as a recording lives.
+  // that the work takes from the pool and leaves are no tensor's for as long as a recording lives (PoolPin).
   std::shared_ptr<void> (*record)(const std::function<void()>& work, int device);
   void (*launch)(void* recording, int device);
   DeviceMemory (*memory)(int device);

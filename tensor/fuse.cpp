@@ -77,7 +77,8 @@ class Readers {
 bool is_plain_sum(const CapturedRecord& r) {
   return r.op == &add_op && r.in[0].tensor.shape() == r.in[1].tensor.shape();
 }
-// y = relu(batch_norm_train(x)): one pass, and the value between the two is never written.
+// y = relu(batch_norm_train(x)): one pass, and the value between the two is never written. In bf16 on the CPU the sign of
+// a zero may differ (docs/architecture.md).
 size_t norm_relu(Capture& c) {
   size_t dropped = 0;
   const Readers readers(c);

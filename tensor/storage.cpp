@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "tensor/backend.h"
@@ -27,10 +28,12 @@ std::atomic<size_t> violations{0};
 // A GPU works in order, so a block may serve again while kernels on its last values are still to run.
 struct Pool {
   std::mutex mutex;
-  std::multimap<size_t, std::byte*> free;
+  using Blocks = std::multimap<size_t, std::byte*>;
+  Blocks free, recorded;  // for tensors; for recordings, while there are any
   MemoryStats stats;
   int pins = 0;
 };
+thread_local std::optional<Device> recording;  // whose work this thread records
 constexpr int max_gpus = 16;
 Pool& pool(Device device) {
   static Pool* const pools = new Pool[1 + max_gpus];
@@ -45,18 +48,20 @@ size_t rounded(size_t bytes) {
 }
 
 // A free block for `capacity`, which becomes its real one.
-std::byte* take(size_t& capacity, Device device) {
+std::byte* take(size_t& capacity, Pool::Blocks& blocks) {
+  // A block up to a quarter larger than asked serves too; the pool stays small when shapes vary.
+  const auto it = blocks.lower_bound(capacity);
+  if (it == blocks.end() || it->first > capacity + capacity / 4) return nullptr;
+  std::byte* const block = it->second;
+  capacity = it->first;
+  blocks.erase(it);
+  return block;
+}
+std::byte* take(size_t& capacity, Device device, bool recorded) {
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
-  // A block up to a quarter larger than asked serves too; the pool stays small when shapes vary.
-  const auto it = p.free.lower_bound(capacity);
-  if (it != p.free.end() && it->first <= capacity + capacity / 4) {
-    std::byte* block = it->second;
-    capacity = it->first;
-    p.free.erase(it);
-    return block;
-  }
-  return nullptr;
+  std::byte* const block = recorded ? take(capacity, p.recorded) : nullptr;
+  return block ? block : take(capacity, p.free);
 }
 
 // On the GPU a request that does not fit is tried again without the pool's unused blocks.
@@ -136,7 +141,8 @@ std::shared_ptr<Storage> Storage::make(size_t bytes, Device device, bool apart, 
   s->guarded_ = memory_debug;
   s->apart_ = apart;
   s->capacity_ = rounded(bytes + (s->guarded_ ? 2 * guard_bytes : 0) + (bytes == 0));
-  std::byte* block = s->guarded_ || apart ? nullptr : take(s->capacity_, device);
+  s->recorded_ = recording == device;
+  std::byte* block = s->guarded_ || apart ? nullptr : take(s->capacity_, device, s->recorded_);
   const bool is_new = block == nullptr;
   if (is_new) block = fresh(s->capacity_, device);
   if (s->guarded_) {
@@ -169,7 +175,7 @@ Storage::~Storage() {
     p.stats.held -= capacity_;
     give_back(block, capacity_, device_);
   } else {
-    p.free.emplace(capacity_, block);
+    (recorded_ && p.pins > 0 ? p.recorded : p.free).emplace(capacity_, block);
   }
 }
 
@@ -194,7 +200,6 @@ void release_free_memory() {
     const Device device = i == 0 ? Device::cpu() : Device::cuda(i - 1);
     Pool& p = pool(device);
     const std::lock_guard lock(p.mutex);
-    if (p.pins > 0) continue;
     for (const auto& [capacity, block] : p.free) {
       p.stats.held -= capacity;
       give_back(block, capacity, device);
@@ -210,8 +215,10 @@ PoolPin::PoolPin(Device device) : device_(device) {
 PoolPin::~PoolPin() {
   Pool& p = pool(device_);
   const std::lock_guard lock(p.mutex);
-  --p.pins;
+  if (--p.pins == 0) p.free.merge(p.recorded);
 }
+PoolPin::Recording::Recording(const PoolPin& pin) { recording = pin.device_; }
+PoolPin::Recording::~Recording() { recording.reset(); }
 void set_memory_debug(bool on) { memory_debug = on; }
 size_t guard_violations() { return violations; }
 

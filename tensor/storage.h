@@ -37,7 +37,7 @@ class Storage {
   size_t bytes_ = 0, capacity_ = 0;
   uint64_t id_ = 0;
   Device device_;
-  bool guarded_ = false, apart_ = false;
+  bool guarded_ = false, apart_ = false, recorded_ = false;
 };
 
 struct MemoryStats {
@@ -48,13 +48,24 @@ MemoryStats memory_stats(Device device = Device::cpu());
 void reset_memory_peak(Device device = Device::cpu());
 void release_free_memory();  // gives the unused blocks of all pools back to the system
 
-// While one lives, the unused blocks of a device stay where they are: a recording of its work uses them (backend.h).
+// A recording of a device's work (backend.h) lives. Each launch writes again to the blocks that the work took from the
+// pool and left, so no tensor gets those until the last recording of the device is gone; recordings share them, as a
+// device runs them one after another.
 class PoolPin {
  public:
   explicit PoolPin(Device device);
   ~PoolPin();
   PoolPin(const PoolPin&) = delete;
   PoolPin& operator=(const PoolPin&) = delete;
+
+  // While one lives, what this thread takes from the pool of the device is of that kind.
+  class Recording {
+   public:
+    explicit Recording(const PoolPin& pin);
+    ~Recording();
+    Recording(const Recording&) = delete;
+    Recording& operator=(const Recording&) = delete;
+  };
 
  private:
   Device device_;

@@ -5,7 +5,7 @@
 namespace querent {
 
 Transfer::Transfer(const Tensor& t, Device device) : tensor_(t), device_(device) {
-  if (device == Device::cpu() || !t.has_data() || t.device() != Device::cpu()) return;
+  if (device == Device::cpu() || !t.has_data() || t.bytes() == 0 || t.device() != Device::cpu()) return;
   sent_ = backend(device).send(t.raw(), t.bytes(), device.index);
   tensor_ = t.husk();
 }

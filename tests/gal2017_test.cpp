@@ -90,6 +90,24 @@ TEST_CASE("the weight decay of one layer is l2 times the sum of its squares") {
   CHECK(decayed - plain == doctest::Approx(0.25 * squares).epsilon(1e-5));
 }
 
+TEST_CASE("an eager step decays that layer as a captured one does") {
+  std::vector<float> weights[2];
+  double losses[2] = {};
+  const Tensor x = Tensor::full({2, 28, 28, 1}, 0.5), labels = Tensor::from(std::vector<int64_t>{0, 2}, {2});
+  for (const int captured : {0, 1}) {
+    Params params;
+    const Model model = make_model({.name = "bcnn", .classes = 3, .width = 2, .fc = 4}, params);
+    Optimizer optimizer(params.all(), {.kind = OptimOptions::sgd, .lr = 0.1});
+    const TaskLoss loss{.l2 = 0.25, .decayed = params.find("fc1.weight")};
+    const Tensor streams = make_streams(1, std::vector<int64_t>{0, 1}, 0);
+    losses[captured] = captured ? TrainingStep(model, optimizer, loss)(x, labels, streams)
+                                : train_step(model, optimizer, x, labels, streams, loss);
+    weights[captured] = params.all().flat.host();
+  }
+  CHECK(losses[0] == losses[1]);
+  CHECK(weights[0] == weights[1]);
+}
+
 TEST_CASE("rounds: 3, 5, 7, 9, 11 labels; stopped after any unit and continued to the same bits") {
   const Sandbox s;
   REQUIRE(run_gal2017(tiny(), s.dataset, (s.root / "whole").string(), {}));

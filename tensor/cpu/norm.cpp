@@ -147,7 +147,7 @@ void norm_train(const Call& c) {
   float *mean = c.out[1].data<float>(), *var = c.out[2].data<float>();
   const double m = static_cast<double>(s.rows);
   for (size_t k = 0; k < factor.size(); ++k) {
-    const double e = sums[k] / m, v = std::max(0.0, sums[k + factor.size()] / m - e * e);
+    const double e = sums[k] / m, v = std::max(sums[k + factor.size()] / m - e * e, 0.0);  // NaN stays
     mean[k] = static_cast<float>(static_cast<double>(shift[k]) + e);
     var[k] = static_cast<float>(v);
     factor[k] = static_cast<float>(static_cast<double>(c.in[1].data<float>()[k]) / std::sqrt(v + eps));

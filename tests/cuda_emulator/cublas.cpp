@@ -10,7 +10,7 @@
 using namespace querent;
 namespace {
 
-enum { adds_as_it_comes = 3, wants_alignment = 5, right = 21 };
+enum { cannot_run = 2, adds_as_it_comes = 3, wants_alignment = 5, right = 21 };
 constexpr size_t right_workspace = 48;
 
 // A setting of the wrong size is refused, as by the real one.
@@ -58,7 +58,7 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
 }
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* layout, cudaDataType_t type, uint64_t rows,
                                           uint64_t columns, int64_t leading) {
-  if ((type != CUDA_R_32F && type != CUDA_R_16BF) || static_cast<uint64_t>(leading) < rows)
+  if (rows == 0 || columns == 0 || (type != CUDA_R_32F && type != CUDA_R_16BF) || static_cast<uint64_t>(leading) < rows)
     return CUBLAS_STATUS_INVALID_VALUE;
   *layout = new cublasLtMatrixLayoutOpaque_t{type, rows, columns, leading};
   return CUBLAS_STATUS_SUCCESS;
@@ -119,6 +119,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     if (*count < room && workspace_of(algo) <= preference->workspace)
       results[(*count)++] = {algo, workspace_of(algo), CUBLAS_STATUS_SUCCESS, 1};
   };
+  offer(algorithm(cannot_run));
   cublasLtMatmulAlgo_t split = algorithm(adds_as_it_comes);
   split.settings[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] = 4;
   split.settings[CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME] = CUBLASLT_REDUCTION_SCHEME_INPLACE;
@@ -134,7 +135,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 cublasStatus_t cublasLtMatmulAlgoInit(cublasLtHandle_t, cublasComputeType_t, cudaDataType_t, cudaDataType_t,
                                       cudaDataType_t, cudaDataType_t, cudaDataType_t, int id,
                                       cublasLtMatmulAlgo_t* algo) {
-  if (id != adds_as_it_comes && id != wants_alignment && id != right) return CUBLAS_STATUS_INVALID_VALUE;
+  if (id != cannot_run && id != adds_as_it_comes && id != wants_alignment && id != right) return CUBLAS_STATUS_INVALID_VALUE;
   *algo = algorithm(id);
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -142,7 +143,7 @@ cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t de
                                        cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t d,
                                        const cublasLtMatmulAlgo_t* algo, cublasLtMatmulHeuristicResult_t* result) {
   if (!fits(desc, a, b, d)) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!adds(desc)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (!adds(desc) || algo->settings[CUBLASLT_ALGO_CONFIG_ID] == cannot_run) return CUBLAS_STATUS_NOT_SUPPORTED;
   *result = {{}, workspace_of(*algo), CUBLAS_STATUS_SUCCESS, 1};
   return CUBLAS_STATUS_SUCCESS;
 }

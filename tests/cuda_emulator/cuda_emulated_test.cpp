@@ -1,7 +1,9 @@
 // cuda/*.cu and cuda/runtime.cpp, compiled for the host against the emulator: what a GPU would run.
 #include "tests/cuda_checks.h"
 
+#include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -78,6 +80,29 @@ TEST_CASE("a replay waits for nothing but the loss") {
   CHECK(cuda::synchronisations() == before + 1);
 }
 
+TEST_CASE("what a recording writes to while it runs belongs to no tensor, as long as it lives") {
+  const Device gpu = Device::cuda();
+  release_free_memory();
+  std::optional<Program> p = Program::capture([](Inputs in) { return Tensors{sum(square(in[0]))}; },
+                                              {Tensor::full({3, 5}, 2.0).to(gpu)});
+  Tensors kept;  // of the size of what a sum keeps its pieces in
+  for (int i = 0; i < 20; ++i) kept.push_back(Tensor::full({3}, i, DType::f32, gpu));
+  (*p)({Tensor::full({3, 5}, 3.0)});
+  for (int i = 0; i < 20; ++i) CHECK(kept[static_cast<size_t>(i)].host() == std::vector<float>(3, static_cast<float>(i)));
+  // Another recording shares it; the pool gets it back with the last of them.
+  const size_t held = memory_stats(gpu).held;
+  {
+    const Program q = Program::capture([](Inputs in) { return Tensors{sum(square(in[0]))}; }, {kept[7]});
+    CHECK(q.results()[0].item() == 3 * 49);
+    CHECK((*p)({Tensor::full({3, 5}, 3.0)})[0].item() == 15 * 9);
+    CHECK(memory_stats(gpu).held <= held + 1024);  // its input and its arena
+  }
+  p.reset();
+  kept.clear();
+  release_free_memory();
+  CHECK(memory_stats(gpu).held < held);
+}
+
 TEST_CASE("tensors on their way: sent by another thread, also while work is recorded, and received in any order") {
   const auto filled = [](double value) { return Tensor::full({1000}, value); };
   const Device gpu = Device::cuda();
@@ -105,6 +130,7 @@ TEST_CASE("tensors on their way: sent by another thread, also while work is reco
   CHECK(Transfer(here, Device::cpu()).receive().raw() == here.raw());
   CHECK(Transfer(there, gpu).receive().raw() == there.raw());
   CHECK(Transfer(there, Device::cpu()).receive().host() == here.host());
+  CHECK(Transfer(Tensor::zeros({0, 3}), gpu).receive().shape() == Shape{0, 3});
   CHECK_FALSE(Transfer({}, gpu).receive());
   CHECK_FALSE(Transfer().receive());
 }
@@ -170,7 +196,30 @@ TEST_CASE("memory is counted, used again and, when it runs out, told") {
   CHECK(Tensor::empty({2'900'000}, DType::f32, gpu).has_data());
   CHECK_THROWS_WITH_AS(Tensor::empty({9'000'000}, DType::f32, gpu),
                        doctest::Contains("memory: cuda:0 cannot give 36 MiB: "), Error);
+  // So it is for what is sent.
+  { const Tensor used = Tensor::empty({2'500'000}, DType::f32, gpu); }
+  CHECK(Transfer(Tensor::zeros({750'001}), gpu).receive().has_data());
   cuda_emulator::memory_limit(limit);
+}
+
+TEST_CASE("what is not finite stays so in a variance, as in the reference") {
+  for (const Device device : {Device::cpu(), Device::cuda()}) {
+    for (const float bad : {NAN, INFINITY}) {
+      const float values[] = {1, 2, bad, 4};
+      const Tensor x = Tensor::from(std::span<const float>(values), {1, 4, 1, 1}).to(device),
+                   one = Tensor::full({1}, 1.0).to(device);
+      CHECK(std::isnan(batch_norm_train(x, one, one).var.item()));
+      CHECK(std::isnan(instance_norm(x, {}, {}).var.item()));
+    }
+  }
+}
+
+TEST_CASE("more images than a grid has rows") {  // recorded and not run: only the launches are looked at
+  const Tensor x = Tensor::zeros({65537, 1, 2, 1}, DType::f32, Device::cuda());
+  backend(x.device()).record([&] {
+    instance_norm(x, {}, {});
+    normalized_mutual_information(x, x, {.bins = 2});
+  }, x.device().index);
 }
 
 TEST_CASE("a launch that no GPU takes names the op and its tensors") {
@@ -178,5 +227,9 @@ TEST_CASE("a launch that no GPU takes names the op and its tensors") {
   const Tensors in{x};
   CHECK_THROWS_WITH_AS(cuda::cuda_check(cudaErrorInvalidValue, "cudaLaunchKernel", "relu", in),
                        doctest::Contains("cuda: relu: cudaLaunchKernel: invalid argument (1); on f32[3,5]"), Error);
+  void (*const nothing)() = [] {};
+  const Attrs none;
+  CHECK_THROWS_AS(cuda::launch("relu", {in, in, none}, nothing, dim3(1, 65536), 32), Error);
+  CHECK(cudaGetLastError() == cudaSuccess);  // no library finds it later and takes it for its own
 }
 TEST_SUITE_END();

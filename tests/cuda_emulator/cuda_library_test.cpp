@@ -72,6 +72,17 @@ TEST_CASE("a transposed convolution with an output padding of a stride") {
   CHECK(error_on_gpu(find_op("conv_transpose2d"), c) <= 1);
 }
 
+TEST_CASE("sums of nothing are zero") {
+  const auto zeros = [](Shape s) { return Tensor::zeros(s, DType::f32, gpu); };
+  const Tensor w = zeros({2, 3, 3, 3}), b = Tensor::full({2}, 7, DType::f32, gpu);
+  CHECK(conv2d(zeros({0, 5, 5, 3}), w, b, {}).shape() == Shape{0, 3, 3, 2});
+  const Tensor dw = run(find_op("conv2d_grad_weight"), {zeros({0, 5, 5, 3}), zeros({0, 3, 3, 2})},
+                        Conv2dGradWeightAttrs{{}, 3})[0];
+  CHECK(dw.host() == std::vector<float>(54, 0.0f));
+  CHECK(matmul(zeros({2, 0}), zeros({0, 3})).host() == std::vector<float>(6, 0.0f));
+  CHECK(matmul(zeros({0, 2}), zeros({2, 3})).shape() == Shape{0, 3});
+}
+
 TEST_CASE("tensors that lie at odd places compute the same") {
   const Tensor flat = Tensor::full({1 + 5 * 5 * 3}, 0.5, DType::f32, gpu);
   const Tensor x = flat.batch(1, 75).reshaped({1, 5, 5, 3}), w = Tensor::full({2, 3, 3, 3}, 0.3, DType::f32, gpu);
@@ -102,6 +113,9 @@ TEST_CASE("the policy decides which engines may serve") {
   const Policy any_order({.deterministic = false});
   matmul(Tensor::zeros({4, 5}, DType::f32, gpu), Tensor::zeros({5, 7}, DType::f32, gpu));
   CHECK(engine_of("m=4 n=7 k=5").starts_with("algo3_tile0_splitk4_reduce1_"));
+  // What is added up in place of a bf16 result is added in bf16.
+  matmul(Tensor::zeros({4, 5}, DType::bf16, gpu), Tensor::zeros({5, 7}, DType::bf16, gpu));
+  CHECK(engine_of("matmul bf16 m=4 n=7 k=5").starts_with("algo5_"));
 }
 
 TEST_CASE("what is on file is used as it is, and the library is not asked") {
@@ -120,6 +134,19 @@ TEST_CASE("what is on file is used as it is, and the library is not asked") {
         std::string::npos);
   CHECK(cuda_emulator::heuristics_asked() == asked);
   CHECK(engine_of("x=[1,11,11,3]") == "eng5");
+}
+
+TEST_CASE("a proposal that refuses to run is passed over, unless all do or the device itself is at fault") {
+  const Tensor y = Tensor::zeros({2}, DType::f32, gpu);
+  const cuda::Trial refuses{"a", []() -> bool { fail("cudnn: running a failed"); }}, breaks{"c", []() -> bool { internal_check(false, "cuda: an illegal access"); return true; }},
+      good{"b", [&] {
+             fill_bytes(y.raw(), 0, y.bytes(), gpu);
+             return true;
+           }};
+  CHECK(cuda::choose("M", "refused", {refuses, good}, y).engine == "b");
+  CHECK(message_of([&] { cuda::choose("M", "all refused", {refuses}, y); }) == "cudnn: running a failed");
+  CHECK_FALSE(PlanBook::of_process().find("M", "all refused deterministic strict"));
+  CHECK(message_of([&] { cuda::choose("M", "broken", {breaks, good}, y); }).find("illegal access") != std::string::npos);
 }
 
 TEST_CASE("tuning does not take what heuristics chose") {

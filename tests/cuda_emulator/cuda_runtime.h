@@ -4,8 +4,9 @@
 //     (set_order), as do blocks: a missing __syncthreads() or an assumption about order changes the result;
 //   - device memory may be touched inside kernels and copies only: a host access of a device pointer, or a kernel's
 //     access of another device, is a segmentation fault; new memory holds NaN;
-//   - a barrier that not all threads reach, and a launch no GPU takes, abort with a message.
-// What it does not show: speed, weak memory order between blocks, registers, alignment of vector loads.
+//   - a barrier that not all threads reach, and a launch no GPU takes, abort with a message; a pack of numbers that is
+//     loaded or stored at a place that it is not aligned to traps (-fsanitize=alignment, tests/CMakeLists.txt).
+// What it does not show: speed, weak memory order between warps and between blocks, registers, the functions of a GPU.
 #pragma once
 #include <cmath>
 #include <cstddef>

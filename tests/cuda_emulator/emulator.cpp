@@ -57,6 +57,8 @@ Machine& machine() {
   return *m;
 }
 thread_local int device = 0;
+thread_local cudaError_t last_error = cudaSuccess;
+cudaError_t refused(cudaError_t why) { return last_error = why; }
 Arena& arena() { return machine().arenas[device]; }
 
 // While one lives, the memory of a device is open.
@@ -221,7 +223,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::function<void()> threa
   const size_t threads = size_t{b.x} * b.y * b.z;
   if (threads == 0 || threads > 1024 || b.z > 64 || g.x == 0 || g.y == 0 || g.z == 0 || g.x > 0x7fffffffu ||
       g.y > 65535 || g.z > 65535 || config.dynamicSmemBytes > (48u << 10))
-    return cudaErrorInvalidValue;
+    return refused(cudaErrorInvalidValue);
   return give([=] { run(config, thread); });
 }
 
@@ -254,7 +256,7 @@ const char* cudaGetErrorString(cudaError_t code) {
          : code == cudaErrorNoDevice         ? "no CUDA-capable device is detected"
                                              : "no error";
 }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = machine().devices ? 13000 : 0;
   return cudaSuccess;
@@ -278,9 +280,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 }
 cudaError_t cudaMalloc(void** out, size_t bytes) {
   const std::lock_guard lock(machine().mutex);
+  *out = nullptr;
+  if (bytes == 0) return cudaSuccess;
   Arena& a = arena();
   const size_t size = (bytes + 255) / 256 * 256;
-  if (a.used + size > a.limit) return cudaErrorMemoryAllocation;
+  if (a.used + size > a.limit) return refused(cudaErrorMemoryAllocation);
   std::byte* at = nullptr;
   if (const auto it = a.free.find(size); it != a.free.end()) {
     at = it->second;
