@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The same phases in PyTorch, for bench/run.sh: one JSON line.
+"""The same phases in PyTorch, for bench/run.sh and bench/gpu_all.sh: one JSON line per batch size.
 
     python3 bench/models_torch.py unet train 8 128 16 --threads 2 --repeats 5 --mode channels_last
 Modes: eager | channels_last | compile | reduce-overhead | max-autotune (the last three are modes of torch.compile,
@@ -9,6 +9,7 @@ optimizers as bench/models.cpp. mc is 20 passes of the whole network, as most co
 what comes before the first dropout is computed once and so many passes of the rest lie in one batch.
 """
 import argparse
+import gc
 import json
 import os
 import resource
@@ -143,7 +144,18 @@ def patch_discriminator(w):
 
 def compiled_or_not(a, net):
     modes = {"compile": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
-    return torch.compile(net, mode=modes[a.mode]) if a.mode in modes else net
+    return torch.compile(net, mode=modes[a.mode], dynamic=False) if a.mode in modes else net
+
+
+def autocast(a):
+    """Mixed precision as PyTorch's users have it: weights, losses and the optimizer stay float32."""
+    return torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=bool(a.bf16))
+
+
+def begin(a):
+    """Where CUDA graphs replay: what their last replays gave is no longer needed."""
+    if a.device != "cpu" and a.mode in ("reduce-overhead", "max-autotune"):
+        torch.compiler.cudagraph_mark_step_begin()
 
 
 def gan_step(a, layout):
@@ -152,13 +164,23 @@ def gan_step(a, layout):
     y = torch.full((a.batch, 1, a.size, a.size), 0.5, device=a.device)
     if layout:
         g, d, x, y = (t.to(memory_format=torch.channels_last) for t in (g, d, x, y))
-    make, judge = compiled_or_not(a, g), compiled_or_not(a, d)
+    networks = compiled_or_not(a, g), compiled_or_not(a, d)
+
+    def make(images):
+        with autocast(a):
+            return networks[0](images).float()
+
+    def judge(images):
+        with autocast(a):
+            return networks[1](images).float()
+
     g_optimizer, d_optimizer = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for n in (g, d))
 
     def verdict(logits, real):
         return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
     def step():
+        begin(a)
         fake = make(x)
         d_optimizer.zero_grad(set_to_none=True)
         (0.5 * (verdict(judge(torch.cat([x, fake.detach()], 1)), False) + verdict(judge(torch.cat([x, y], 1)), True))).backward()
@@ -179,8 +201,9 @@ def task_step(a, layout):
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     compiled = compiled_or_not(a, net)
 
-    def run(images):  # mixed precision as PyTorch's users have it: weights, losses and the optimizer stay float32
-        with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=bool(a.bf16)):
+    def run(images):
+        begin(a)
+        with autocast(a):
             return compiled(images).float()
 
     target = (torch.arange(a.batch * a.size * a.size) % 3 == 0).float().view(a.batch, 1, a.size, a.size).to(a.device)
@@ -222,12 +245,42 @@ def task_step(a, layout):
     return step
 
 
+def measured(a):
+    """The line of one batch size."""
+    gpu = a.device != "cpu"
+    step = (gan_step if a.model == "pix2pix" else task_step)(a, a.mode != "eager")
+
+    def one():
+        step()
+        if gpu:
+            torch.cuda.synchronize()
+
+    for _ in range(a.warmup):
+        one()
+    ms = []
+    while len(ms) < a.repeats and (len(ms) < 5 or sum(ms) < 1000 * a.seconds):
+        t = time.perf_counter()
+        one()
+        ms.append(1000 * (time.perf_counter() - t))
+    ms.sort()
+    return {"model": a.model, "phase": a.phase, "batch": a.batch, "size": a.size, "width": a.width,
+            "threads": a.threads, "device": a.device,
+            "mode": a.mode + ("+jemalloc" if "jemalloc" in os.environ.get("LD_PRELOAD", "") else ""),
+            "policy": ("deterministic" if a.deterministic else "any order") + (" tf32" if a.tf32 else " strict") +
+            (" bf16" if a.bf16 else ""),
+            "torch": torch.__version__, "together": a.together, "ms": statistics.median(ms),
+            "ms_min": ms[0], "ms_max": ms[-1], "ms_q1": ms[round(0.25 * (len(ms) - 1))],
+            "ms_q3": ms[round(0.75 * (len(ms) - 1))], "repeats": len(ms),
+            "peak_mib": torch.cuda.max_memory_allocated() / 2**20 if gpu else
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("model"), a.add_argument("phase")
-    for n in ("batch", "size", "width"):
-        a.add_argument(n, type=int)
+    a.add_argument("model"), a.add_argument("phase"), a.add_argument("batch", help="one or several: 1,8,32")
+    a.add_argument("size", type=int), a.add_argument("width", type=int)
     a.add_argument("--threads", type=int, default=2), a.add_argument("--repeats", type=int, default=5)
+    a.add_argument("--seconds", type=float, default=1e9, help="of timed repeats, of which there are five at least")
     a.add_argument("--mode", default="channels_last",
                    choices=["eager", "channels_last", "compile", "reduce-overhead", "max-autotune"])
     a.add_argument("--device", default="cpu"), a.add_argument("--warmup", type=int, default=2)
@@ -235,40 +288,28 @@ def main():
     a.add_argument("--tf32", type=int, default=0), a.add_argument("--bf16", type=int, default=0)
     a.add_argument("--deterministic", type=int, default=1)
     a = a.parse_args()
-    if a.bf16 and (a.model == "pix2pix" or a.together):
-        sys.exit("--bf16 is for whole networks, not for pix2pix or --together")
+    if a.bf16 and a.together:
+        sys.exit("--bf16 is for whole networks, not for --together")
     torch.set_num_threads(a.threads)
-    torch.manual_seed(1)
-    gpu = a.device != "cpu"
-    if gpu:
+    if a.device != "cpu":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(a.tf32)
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.deterministic = bool(a.deterministic)
-    make = gan_step if a.model == "pix2pix" else task_step
-    step = make(a, a.mode != "eager")
-
-    def finish():
-        if gpu:
-            torch.cuda.synchronize()
-
-    for _ in range(a.warmup):
-        step()
-    finish()
-    ms = []
-    for _ in range(a.repeats):
-        t = time.perf_counter()
-        step()
-        finish()
-        ms.append(1000 * (time.perf_counter() - t))
-    print(json.dumps({"model": a.model, "phase": a.phase, "batch": a.batch, "size": a.size, "width": a.width,
-                      "threads": a.threads, "device": a.device,
-                      "mode": a.mode + ("+jemalloc" if "jemalloc" in os.environ.get("LD_PRELOAD", "") else ""),
-                      "policy": ("deterministic" if a.deterministic else "any order") + (" tf32" if a.tf32 else " strict") +
-                      (" bf16" if a.bf16 else ""),
-                      "torch": torch.__version__, "together": a.together, "ms": statistics.median(ms),
-                      "ms_min": min(ms), "ms_max": max(ms),
-                      "peak_mib": torch.cuda.max_memory_allocated() / 2**20 if gpu else
-                      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    failed = False
+    for batch in a.batch.split(","):
+        a.batch = int(batch)
+        torch.manual_seed(1)
+        try:
+            print(json.dumps(measured(a)), flush=True)
+        except Exception as e:  # one that does not fit does not stop the others
+            print(f"models_torch.py: batch {batch}: {type(e).__name__}: {str(e)[:500]}", file=sys.stderr)
+            failed = True
+        if a.device != "cpu":
+            torch._dynamo.reset()
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

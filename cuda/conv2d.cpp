@@ -6,6 +6,7 @@
 #include "cuda/cudnn_device.h"
 #include "cuda/plans.h"
 #include "cuda/runtime.h"
+#include "tensor/backend.h"
 #include "tensor/kernels.h"
 
 namespace querent::cuda {

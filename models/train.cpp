@@ -74,8 +74,9 @@ Tensor forward_backward_update(const Model& model, Optimizer& optimizer, const T
 
 }  // namespace
 
-Targets make_targets(const Model& model, const Tensor& labels, DType dtype, const TaskLoss& o) {
-  check(labels && labels.dtype() == DType::i64, "loss: {} needs i64 labels, got {}", model.options.name, labels);
+Targets make_targets(const Model& model, const Tensor& given, DType dtype, const TaskLoss& o) {
+  check(given && given.dtype() == DType::i64, "loss: {} needs i64 labels, got {}", model.options.name, given);
+  const Tensor labels = given.to(Device::cpu());  // looked at here, wherever they lie
   const int64_t classes = model.options.classes;
   Targets t;
   if (reads_labels(model.options)) t.labels = labels;

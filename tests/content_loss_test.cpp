@@ -7,7 +7,7 @@
 
 #include "models/content_loss.h"
 #include "models/model.h"
-#include "tests/golden.h"
+#include "tests/golden_networks.h"
 #include "tests/op_samples.h"
 
 TEST_SUITE_BEGIN("content_loss_test");
@@ -43,49 +43,12 @@ Tensor greys(std::vector<double> v) {
   return Tensor::from(std::span<const double>(v), {1, 1, n, 1});
 }
 
-// The network and images of the fixture.
-struct Golden {
-  golden::Fixture f{"content_loss"};
-  DType dtype;
-  Params params;
-  ContentFeatures features;
-  Tensor x = image("x"), y = image("y"), map = image("map");
-
-  explicit Golden(DType t)
-      : dtype(t), params(Device::cpu(), 1, t), features(params.root(), {.in_channels = 3, .width = 2}) {
-    const TempFile file;
-    Tensors weights;
-    for (const auto& [name, tensor] : f.file.tensors) {
-      if (name.starts_with("param/")) weights.push_back(tensor.clone().named(name.substr(6)));
-    }
-    weights.push_back(Tensor::zeros({2, 2}, DType::f32).named("classifier.6.weight"));  // above relu4_1: not read
-    write_tensors(file.path, weights);
-    load_content_weights(params, file.path);
-  }
-  Tensor image(const std::string& name) const { return scale(golden::nhwc(f.file.at(name)).cast(dtype), 1.0 / 256); }
-  // The term and its gradient in x under the fixture's name.
-  void compare(const std::string& name, const ContentLossOptions& o) const {
-    Tape tape;
-    tape.watch(x);
-    const Tensor loss = content_loss(x, y, o, &features, map).total;
-    f.compare(name, loss.reshaped({1}), dtype);
-    f.compare("d" + name, golden::nchw(tape.backward(loss, {}, Tensors{x})[0]), dtype);
-  }
-};
-
 }  // namespace
 
 TEST_CASE("features, every term and its gradient equal PyTorch") {
   for (const DType dtype : {DType::f64, DType::f32}) {
     CAPTURE(dtype_name(dtype));
-    const Golden g(dtype);
-    g.f.compare("features", golden::nchw(g.features(g.x)), dtype);
-    g.compare("nmi", {.nmi = 1, .vgg = 0, .mse = 0});
-    g.compare("nmi_small", {.nmi = 1, .vgg = 0, .mse = 0, .nmi_size = 20});
-    g.compare("vgg", {.nmi = 0, .vgg = 1, .mse = 0});
-    g.compare("mse", {.nmi = 0, .vgg = 0, .mse = 1});
-    g.compare("saliency", {.nmi = 0, .vgg = 0, .mse = 0, .saliency = 1});
-    g.compare("total", {});
+    golden::compare_content(dtype);
   }
 }
 

@@ -7,15 +7,13 @@
 #include <cstring>
 #include <filesystem>
 
-#include "layers/layout.h"
 #include "models/gan.h"
 #include "models/gan_train.h"
 #include "models/pix2pix.h"
 #include "tensor/tape.h"
-#include "tests/golden.h"
+#include "tests/golden_networks.h"
 
 using namespace querent;
-using golden::Fixture;
 
 namespace {
 
@@ -39,100 +37,6 @@ struct Networks {
     make_generator(o, average);
   }
 };
-
-// The fixture's initial state of one network, as a checkpoint with PyTorch's names, loaded strictly.
-void load(const Fixture& f, const std::string& network, Params& params) {
-  Tensors tensors;
-  for (const auto& [name, t] : f.file.tensors) {
-    for (const std::string& prefix : {network + "/param/", network + "/buffer/"}) {
-      if (name.starts_with(prefix)) tensors.push_back(t.clone().named(name.substr(prefix.size())));
-    }
-  }
-  const TempFile file(network + ".safetensors");
-  write_tensors(file.path, tensors);
-  CHECK(params.load(file.path).complete());
-}
-
-Tensor image_of(const Fixture& f, const std::string& name, DType dtype) {
-  const Tensor t = golden::nhwc(f.file.at(name).cast(DType::f64));
-  std::vector<double> v = t.host_f64();
-  for (double& x : v) x = x / 128 - 1;
-  return Tensor::from(std::span<const double>(v), t.shape(), dtype);
-}
-
-// A gradient or parameter of the engine in PyTorch's order.
-Tensor in_file_order(const Params& params, const std::string& name, const Tensor& t) {
-  FileLayout layout;
-  if (t.rank() == 4) layout.kind = FileLayout::conv;
-  if (name == "dense.0.weight") layout = {FileLayout::flattened, 4};
-  const std::vector<double> v = engine_to_file(t.host_f64(), permutation(t.shape(), layout));
-  return Tensor::from(std::span<const double>(v), params.file_shape(name), DType::f64);
-}
-
-// Forward in evaluation and training, six loss values, every gradient and running statistic; then ten steps of the
-// trainer with its default optimizers and average. Returns the largest distance / bound.
-double compare_gan(const std::string& name, DType dtype) {
-  double worst = 0;
-  const Fixture f(name);
-  const auto compare = [&](const std::string& key, const Tensor& got) {
-    // Float64 noise is 2^-29 of float32's; 8 times it, as for float32: the biases before norms are summed over many pixels.
-    worst = std::max(worst, f.compare(key, got, dtype, 8 * 0x1p-29));
-  };
-  Networks n(GanOptions::parse(f.file.metadata.at("architecture")), dtype);
-  const auto recipe = nlohmann::json::parse(f.file.metadata.at("loss"));
-  GanTraining training;
-  training.loss.kind = recipe["kind"] == "logistic" ? GanLoss::logistic : GanLoss::least_squares;
-  training.loss.content_weight = recipe["content_weight"];
-  const GanBatch batch{image_of(f, "condition", dtype), image_of(f, "target", dtype), f.file.at("latent").cast(dtype)};
-  load(f, "g", n.g), load(f, "d", n.d);
-  compare("g_eval", golden::nchw(n.gan.generate(batch.condition, batch.latent, {})));
-  const Tensor verdicts = n.gan.judge(batch.condition, batch.image, {});
-  compare("d_eval", verdicts.rank() == 4 ? golden::nchw(verdicts) : verdicts);
-  {
-    const Pass pass{Pass::train, {}};
-    Tape tape;
-    const Tensor fake = n.gan.generate(batch.condition, batch.latent, pass);
-    compare("g_train", golden::nchw(fake));
-    std::vector<double> losses;
-    {
-      Tape inner;
-      const GanTerms t = discriminator_loss(n.gan, batch, fake, pass, training.loss);
-      losses = {t.first.item(), t.second.item(), t.total.item()};
-      const Gradients grad = inner.backward(t.total, n.d.all());
-      for (const Tensor& p : n.d.all().tensors) compare("d/grad/" + p.name(), in_file_order(n.d, p.name(), grad[p]));
-    }
-    const GanTerms t = generator_loss(n.gan, batch, fake, pass, training.loss);
-    losses.insert(losses.end(), {t.first.item(), t.second.item(), t.total.item()});
-    compare("losses", Tensor::from(std::span<const double>(losses), {6}));
-    const Gradients grad = tape.backward(t.total, n.g.all());
-    for (const Tensor& p : n.g.all().tensors) compare("g/grad/" + p.name(), in_file_order(n.g, p.name(), grad[p]));
-    for (const Tensor& b : n.g.buffers()) compare("g/after/" + b.name(), b);
-    for (const Tensor& b : n.d.buffers()) compare("d/after/" + b.name(), b);
-  }
-  load(f, "g", n.g), load(f, "d", n.d);
-  GanTrainer trainer(n.gan, n.g, n.d, training, &n.average);
-  double seen[2] = {0, 0};  // rounding errors only grow along a trajectory
-  for (size_t step = 0; step < 10; ++step) {
-    const GanLosses losses = trainer.step(batch);
-    for (const int i : {0, 1}) {
-      const std::string key = i == 0 ? "losses_d" : "losses_g";
-      const std::vector<double> want = f.file.at(key).host_f64();
-      seen[i] = std::max(seen[i], f.file.at(key + "_f32_error").host_f64()[step]);
-      const double got = i == 0 ? losses.discriminator : losses.generator;
-      const double bound = dtype == DType::f64 ? 1e-9 * want[0] + 1e-6 * seen[i] : 8 * seen[i] + 4 * 0x1p-23 * want[0];
-      CAPTURE(key);
-      CAPTURE(step);
-      CHECK(std::abs(got - want[step]) <= bound);
-      worst = std::max(worst, std::abs(got - want[step]) / bound);
-    }
-  }
-  for (const auto& [key, unused] : f.file.tensors) {
-    if (!key.starts_with("ema/")) continue;
-    const std::string parameter = key.substr(4);
-    compare(key, in_file_order(n.average, parameter, n.average.find(parameter)));
-  }
-  return worst;
-}
 
 // Smooth waves, and their negatives as the images to learn.
 GanBatch toy_batch(int64_t images, int64_t size, int64_t latent = 0) {
@@ -184,7 +88,7 @@ TEST_CASE("both networks, six losses, every gradient, ten alternating steps and 
     for (const DType dtype : {DType::f64, DType::f32}) {
       CAPTURE(name);
       CAPTURE(dtype_name(dtype));
-      agreement += text(" {} {} {};", name, dtype, compare_gan(name, dtype));
+      agreement += text(" {} {} {};", name, dtype, golden::compare_gan(name, dtype));
     }
   }
   MESSAGE("largest distance from PyTorch as a part of its bound:", agreement);

@@ -7,12 +7,11 @@
 #include <filesystem>
 
 #include "data/phantom.h"
-#include "layers/layout.h"
 #include "layers/optim.h"
 #include "models/mask_autoencoder.h"
 #include "tensor/rng.h"
 #include "tensor/tape.h"
-#include "tests/golden.h"
+#include "tests/golden_networks.h"
 
 TEST_SUITE_BEGIN("mask_autoencoder_test");
 using namespace querent;
@@ -88,36 +87,7 @@ TEST_CASE("the gradient is the slope of the loss, and reaches every parameter") 
 }
 
 TEST_CASE("codes, masks, loss, gradients and running statistics are PyTorch's") {
-  const golden::Fixture f("mask_autoencoder");
-  for (const DType dtype : {DType::f32, DType::f64}) {
-    Params params(Device::cpu(), 3, dtype);
-    const MaskAutoencoder net(params.root(), MaskAutoencoderOptions::parse(f.file.metadata.at("architecture")));
-    params.all();
-    Tensors start;
-    for (const auto& [name, t] : f.file.tensors)
-      for (const std::string prefix : {"param/", "buffer/"})
-        if (name.starts_with(prefix)) start.push_back(t.clone().named(name.substr(prefix.size())));
-    const auto file = std::filesystem::temp_directory_path() / ("querent_codec_" + std::to_string(::getpid()));
-    write_tensors(file, start);
-    CHECK(params.load(file).complete());
-    std::filesystem::remove(file);
-    const Tensor mask = golden::nhwc(f.file.at("mask").cast(dtype));
-    // Float64 noise is 2^-29 of float32's; 8 times it, as for float32.
-    const auto compare = [&](const std::string& name, const Tensor& got) { f.compare(name, got, dtype, 8 * 0x1p-29); };
-    compare("code", net.encode(mask));
-    compare("logits", golden::nchw(net.decode(net.encode(mask))));
-    const Pass pass{Pass::train, {}};
-    Tape tape;
-    const Tensor loss = reconstruction_loss(net.decode(net.encode(mask, pass), pass), mask);
-    compare("loss", loss);
-    const Gradients g = tape.backward(loss, params.all());
-    for (const Tensor& p : params.all().tensors) {
-      const FileLayout layout{p.rank() == 4 ? FileLayout::conv : FileLayout::same};
-      const std::vector<double> v = engine_to_file(g[p].host_f64(), permutation(p.shape(), layout));
-      compare("grad/" + p.name(), Tensor::from(std::span<const double>(v), params.file_shape(p.name()), DType::f64));
-    }
-    for (const Tensor& b : params.buffers()) compare("after/" + b.name(), b);
-  }
+  for (const DType dtype : {DType::f32, DType::f64}) golden::compare_autoencoder(dtype);
 }
 
 TEST_CASE("a short training reconstructs phantom lungs, and their codes tell them apart") {

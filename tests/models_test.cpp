@@ -7,7 +7,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "layers/layout.h"
 #include "layers/loss.h"
 #include "layers/optim.h"
 #include "models/bayes.h"
@@ -15,10 +14,9 @@
 #include "models/model.h"
 #include "models/train.h"
 #include "tensor/tape.h"
-#include "tests/golden.h"
+#include "tests/golden_networks.h"
 
 using namespace querent;
-using golden::Fixture;
 
 namespace {
 
@@ -30,97 +28,6 @@ struct TempFile {
   ~TempFile() { std::filesystem::remove(path); }
 };
 
-ModelOptions options_of(const Fixture& f) {
-  const auto j = nlohmann::json::parse(f.file.metadata.at("architecture"));
-  ModelOptions o;
-  o.name = j["model"];
-  o.classes = j["classes"];
-  o.width = j["width"];
-  o.depth = j.value("depth", 0);
-  o.fc = j.value("fc", 0);
-  o.dropout = 0;
-  return o;
-}
-
-// The fixture's initial state as a checkpoint with PyTorch's names.
-void write_checkpoint(const Fixture& f, const std::filesystem::path& path) {
-  Tensors tensors;
-  for (const auto& [name, t] : f.file.tensors) {
-    for (const std::string prefix : {"param/", "buffer/"}) {
-      if (name.starts_with(prefix)) tensors.push_back(t.clone().named(name.substr(prefix.size())));
-    }
-  }
-  write_tensors(path, tensors);
-}
-
-Tensor input_of(const Fixture& f, DType dtype) {
-  std::vector<double> v = f.file.at("input").host_f64();
-  for (double& x : v) x = x / 256 - 0.5;
-  const Shape s = f.file.at("input").shape();
-  return Tensor::from(std::span<const double>(v), {s[0], s[2], s[3], s[1]}, dtype);  // one channel
-}
-
-Tensor loss_of(const Model& m, const Fixture& f, const Tensor& logits) {
-  const Tensor& target = f.file.at("target");
-  return m.segments ? bce_dice_loss(logits, target.reshaped(logits.shape()).cast(logits.dtype()))
-                    : cross_entropy(logits, target);
-}
-
-// A gradient or parameter of the engine in PyTorch's order.
-Tensor in_file_order(const Params& params, const std::string& name, const Tensor& t) {
-  const Shape file = params.file_shape(name);
-  FileLayout layout;
-  if (t.rank() == 4) layout.kind = FileLayout::conv;
-  if (name == "classifier.0.weight") layout = {FileLayout::flattened, 49};
-  const std::vector<double> v = engine_to_file(t.host_f64(), permutation(t.shape(), layout));
-  return Tensor::from(std::span<const double>(v), file, DType::f64);
-}
-
-// Returns the largest distance / bound.
-double compare_model(const std::string& name, DType dtype) {
-  double worst = 0;
-  const auto compare = [&](const Fixture& f, const std::string& key, const Tensor& got) {
-    worst = std::max(worst, f.compare(key, got, dtype));
-  };
-  const Fixture f(name);
-  const TempFile checkpoint(name + ".safetensors");
-  write_checkpoint(f, checkpoint.path);
-  Params params(Device::cpu(), 1, dtype);
-  const Model model = make_model(options_of(f), params);
-  CHECK(load_weights(model, params, checkpoint.path).complete());
-  const Tensor x = input_of(f, dtype);
-  compare(f, "eval_logits", golden::nchw(model.forward(x).logits));
-  if (!f.file.contains("losses")) return worst;
-  {
-    Tape tape;
-    const Output out = model.forward(x, {Pass::train, {}});
-    compare(f, "train_logits", golden::nchw(out.logits));
-    const Tensor loss = loss_of(model, f, out.logits);
-    compare(f, "loss", loss);
-    const Gradients g = tape.backward(loss, params.all());
-    for (const Tensor& p : params.all().tensors) compare(f, "grad/" + p.name(), in_file_order(params, p.name(), g[p]));
-    for (const Tensor& b : params.buffers()) compare(f, "after/" + b.name(), b);
-  }
-  load_weights(model, params, checkpoint.path);
-  const auto recipe = nlohmann::json::parse(f.file.metadata.at("optimizer"));
-  Optimizer optimizer(
-      params.all(),
-      {.kind = parse_optimizer(recipe["name"]), .lr = recipe["lr"], .momentum = recipe.value("momentum", 0.0)});
-  const std::vector<double> want = f.file.at("losses").host_f64(), error = f.file.at("losses_f32_error").host_f64();
-  double seen = 0;  // rounding errors only grow along a trajectory
-  for (size_t step = 0; step < want.size(); ++step) {
-    Tape tape;
-    const Tensor loss = loss_of(model, f, model.forward(x, {Pass::train, {}}).logits);
-    optimizer.step(tape.backward(loss, params.all()));
-    seen = std::max(seen, error[step]);
-    CAPTURE(step);
-    const double bound = dtype == DType::f64 ? 1e-9 * want[0] + 1e-6 * seen : 8 * seen + 4 * 0x1p-23 * want[0];
-    CHECK(std::abs(loss.item() - want[step]) <= bound);
-    worst = std::max(worst, std::abs(loss.item() - want[step]) / bound);
-  }
-  return worst;
-}
-
 }  // namespace
 
 TEST_SUITE_BEGIN("models_test");
@@ -131,7 +38,7 @@ TEST_CASE("forward, loss, every gradient and ten training losses equal PyTorch")
     for (const DType dtype : {DType::f64, DType::f32}) {
       CAPTURE(name);
       CAPTURE(dtype_name(dtype));
-      agreement += text(" {} {} {};", name, dtype, compare_model(name, dtype));
+      agreement += text(" {} {} {};", name, dtype, golden::compare_model(name, dtype));
     }
   }
   MESSAGE("largest distance from PyTorch as a part of its bound:", agreement);
