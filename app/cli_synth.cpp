@@ -12,6 +12,11 @@ void network_flags(CLI::App* v, al::SynthesisOptions& s) {
                 "sees the mask itself (Isola et al. 2017), a quicker step at the same width")
       ->check(CLI::IsMember({"paper", "pix2pix"}))
       ->capture_default_str();
+  v->add_option("--condition", s.condition,
+                "What the networks see: film+mask, to change a film; mask (pix2pix), to make films of nobody, from masks "
+                "and dropout alone")
+      ->check(CLI::IsMember({"film+mask", "mask"}))
+      ->capture_default_str();
   v->add_option("--size", s.size, "Films are SIZE x SIZE pixels: a multiple of 16")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -90,7 +95,8 @@ void add_synth_verbs(CLI::App& app, Options& o) {
       ->check(CLI::Range(1, 1000000));
   sample->add_option(
       "--cases", o.case_list,
-      "The films to alter: a text file with one case id a line (default: those the GAN has learnt from)");
+      "The films to alter: a text file with one case id a line (default: those the GAN has learnt from; of another data "
+      "set all, for a GAN of --condition mask, which needs their masks alone)");
   out_flag(sample, o, "Folder to write", "querent-films");
   sample->add_flag("--force", o.force, "Write over films that are there");
   sample->footer("Example:\n  querent synth sample --gan-dir gan --data labels.csv --count 32 --out films");

@@ -90,7 +90,7 @@ void print_tables(const json& r) {
                 signed_fixed(c.at("high"), digits).c_str(), fixed(c.at("p"), 3).c_str(),
                 fixed(c.at("p_holm"), 3).c_str());
   }
-  std::printf("%s\n", paper_headline(r).c_str());
+  for (const std::string& sentence : paper_summary(r)) std::printf("%s\n", sentence.c_str());
   for (const json& n : r.at("notes")) std::printf("note: %s\n", n.get<std::string>().c_str());
 }
 

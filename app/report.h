@@ -18,8 +18,9 @@ std::string write_report(const std::string& run_folder);
 // or when only the command that made it can write its page.
 std::vector<std::string> write_reports(const std::string& folder);
 
-// What run_folder/paper.json says of the annotation that the method saved, in a sentence.
-std::string paper_headline(const nlohmann::json& results);
+// What run_folder/paper.json says, in sentences, the headline first: differences between the method and real films that
+// are significant after Holm's correction, with their size; the annotation that the method saved.
+std::vector<std::string> paper_summary(const nlohmann::json& results);
 // The same for run_folder/paper.json: report/paper.html.
 std::string write_paper_report(const std::string& run_folder);
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 
 #include "al/synthesis/gan_session.h"
@@ -42,6 +43,22 @@ std::vector<int64_t> listed_cases(const data::Dataset& d, const std::string& pat
   }
   check(!cases.empty(), "{}: no case id; list ids of the data set, one a line", path);
   return cases;
+}
+
+// The films to alter, or whose masks are. A generator that sees masks alone takes those of any data set.
+std::vector<int64_t> films_to_sample_from(const data::Dataset& d, const Options& o, bool mask_alone) {
+  const fs::path trained = fs::is_directory(o.gan_dir) ? fs::path(o.gan_dir) : fs::path(o.gan_dir).parent_path() / "..";
+  const std::string list = o.case_list.empty() ? (trained / "films.txt").string() : o.case_list;
+  if (mask_alone && o.case_list.empty()) {
+    const std::string learnt = "\n" + read_file(list);
+    const auto is_learnt = [&](const data::Case& c) { return learnt.find("\n" + c.id + "\n") != std::string::npos; };
+    if (std::none_of(d.cases.begin(), d.cases.end(), is_learnt)) {
+      std::vector<int64_t> all(d.cases.size());
+      std::iota(all.begin(), all.end(), 0);
+      return all;
+    }
+  }
+  return listed_cases(d, list);
 }
 
 std::vector<int64_t> films_to_train_on(const data::Dataset& d, const std::string& list) {
@@ -176,14 +193,13 @@ int synth_sample(const Options& o) {
   const auto synthesizer = al::Synthesizer::open(o.gan_dir);
   check(o.force || !fs::exists(out + "/labels.csv"),
         "synth sample: '{}' holds a data set; choose another --out, or --force to write over it", out);
-  const fs::path trained = fs::is_directory(o.gan_dir) ? fs::path(o.gan_dir) : fs::path(o.gan_dir).parent_path() / "..";
+  const bool mask_alone = !synthesizer->sees_film();
   const data::Dataset dataset = open_filtered(o);
-  const std::vector<int64_t> bases =
-      listed_cases(dataset, o.case_list.empty() ? (trained / "films.txt").string() : o.case_list);
+  const std::vector<int64_t> bases = films_to_sample_from(dataset, o, mask_alone);
   const data::Loader loader(dataset, {.size = synthesizer->size(), .masks = true});
   for (const char* folder : {"/images", "/masks"}) make_folder(out + folder);
   const FolderLock lock(out);
-  const al::FilmSource source = al::gan_films(synthesizer, o.seed);
+  const al::FilmSource source = al::gan_films(synthesizer, o.seed, mask_alone ? al::boundary_only() : al::EditOptions{});
 
   Terminal terminal(o.quiet || o.json, o.no_color);
   std::string csv = "id,image,mask,label,patient_id,base,variant,edit,synthetic\n";
@@ -200,12 +216,21 @@ int synth_sample(const Options& o) {
     const data::Case& c = dataset.cases[static_cast<size_t>(index)];
     const al::SyntheticFilm film = source(base, variant, 1).at(0);
     Drawn d{film.id, "", data::encode_png(film.image), data::encode_png(film.mask), {}};
-    const std::string fields[] = {
-        film.id, "image" + file(k),       "mask" + file(k),         c.label, data::patient_key(c),
-        c.id,    std::to_string(variant), al::to_json(film.record), "1"};
+    // A film made of a mask has neither the label nor the looks of the film that the mask is of; "edit" still names it.
+    const std::string fields[] = {film.id,
+                                  "image" + file(k),
+                                  "mask" + file(k),
+                                  mask_alone ? "" : c.label,
+                                  data::patient_key(c),
+                                  mask_alone ? "" : c.id,
+                                  std::to_string(variant),
+                                  al::to_json(film.record),
+                                  "1"};
     for (const std::string& field : fields) d.row += (&field == fields ? "" : ",") + data::csv_field(field);
     d.row += "\n";
-    if (k < pictures_shown) d.shown = {base.image, al::mask_picture(base.mask, film.mask), film.image};
+    if (k >= pictures_shown) return d;
+    if (!mask_alone) d.shown.push_back(base.image);
+    d.shown.insert(d.shown.end(), {mask_alone ? film.mask : al::mask_picture(base.mask, film.mask), film.image});
     return d;
   };
   // A turn at a time, so that few films are in memory.
@@ -233,9 +258,9 @@ int synth_sample(const Options& o) {
     std::printf("%s\n", dump_json(nlohmann::json{{"labels", out + "/labels.csv"}, {"count", o.count}}).c_str());
   } else if (!o.quiet) {
     std::printf(
-        "%ld films of %ld: %s/labels.csv, grid.png (base | mask | film)\nnext: querent data check --data "
-        "%s/labels.csv\n",
-        static_cast<long>(o.count), static_cast<long>(std::min(many, o.count)), out.c_str(), out.c_str());
+        "%ld films of %ld: %s/labels.csv, grid.png (%smask | film)\nnext: querent data check --data %s/labels.csv\n",
+        static_cast<long>(o.count), static_cast<long>(std::min(many, o.count)), out.c_str(),
+        mask_alone ? "" : "base | ", out.c_str());
   }
   return 0;
 }

@@ -55,7 +55,8 @@ Phantom render_phantom(const PhantomOptions& o, int64_t index) {
     drawn.size = drawn_size(o.size);
     Phantom p = render_phantom(drawn, index);
     p.image = data::resize(p.image, o.size, o.size);
-    for (Image* mask : {&p.lungs, &p.heart, &p.clavicles, &p.opacity}) *mask = data::resize_mask(*mask, o.size, o.size);
+    for (Image* mask : {&p.lungs, &p.whole_lungs, &p.heart, &p.clavicles, &p.opacity})
+      *mask = data::resize_mask(*mask, o.size, o.size);
     return p;
   }
   const int64_t number = phantom_patient(o, index);
@@ -69,6 +70,7 @@ Phantom render_phantom(const PhantomOptions& o, int64_t index) {
   Phantom out;
   out.image = phantom::finish_film(p.attenuation, shot, view, o.size);
   out.lungs = mask_image(p.lungs, view.n, o.size);
+  out.whole_lungs = mask_image(p.whole_lungs, view.n, o.size);
   out.heart = mask_image(p.heart, view.n, o.size);
   for (size_t i = 0; i < out.heart.pixels.size(); ++i) out.heart.pixels[i] *= 1 - out.lungs.pixels[i];  // ties
   out.clavicles = mask_image(p.clavicles, view.n, o.size);

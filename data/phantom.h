@@ -36,6 +36,7 @@ struct PhantomOptions {
 struct Phantom {
   Image image;                    // [size,size,1] in [0,1]; bone bright, air dark, patient's right on the left
   Image lungs, heart, clavicles;  // 0 or 1; lungs end at the heart, the mediastinum and the diaphragm domes
+  Image whole_lungs;              // 0 or 1; with what lies behind heart and great vessels, as some data sets draw lungs
   Image opacity;                  // 0 or 1: pixels of lung that a consolidation changes visibly
   std::string label;              // "normal", "nodule" or "opacity"
   std::string group;              // "normal" or "abnormal"
@@ -50,10 +51,10 @@ Phantom render_phantom(const PhantomOptions& options, int64_t index);
 // Patient number of an image: the index of the patient's first image.
 int64_t phantom_patient(const PhantomOptions& options, int64_t index);
 
-// Writes `count` phantoms below `dir`: labels.csv, images/, masks/ (lungs), heart/, clavicles/, opacity/. Every file is
-// written atomically and labels.csv last. `progress(done, count)` is called from one thread at a time.
-// `stop`, when given, is asked between batches; when it says true the call returns the number written so far without
-// writing labels.csv. Returns the number of images written.
+// Writes `count` phantoms below `dir`: labels.csv, images/, masks/ (lungs), whole_lungs/, heart/, clavicles/,
+// opacity/. Every file is written atomically and labels.csv last. `progress(done, count)` is called from one thread at
+// a time. `stop`, when given, is asked between batches; when it says true the call returns the number written so far
+// without writing labels.csv. Returns the number of images written.
 int64_t write_phantom_dataset(const std::filesystem::path& dir, int64_t count, const PhantomOptions& options,
                               const std::function<void(int64_t, int64_t)>& progress = {},
                               const std::function<bool()>& stop = {});

@@ -34,7 +34,8 @@ int64_t write_phantom_dataset(const std::filesystem::path& dir, int64_t count, c
                               const std::function<void(int64_t, int64_t)>& progress,
                               const std::function<bool()>& stop) {
   check(count >= 1 && count <= 1000000, "data phantom: count must lie in 1..1000000, got {}", count);
-  for (const char* folder : {"", "images", "masks", "heart", "clavicles", "opacity"}) make_folder(dir / folder);
+  for (const char* folder : {"", "images", "masks", "whole_lungs", "heart", "clavicles", "opacity"})
+    make_folder(dir / folder);
   std::vector<Row> rows(static_cast<size_t>(count));
   constexpr int64_t batch = 32;
   for (int64_t first = 0; first < count; first += batch) {
@@ -46,6 +47,7 @@ int64_t write_phantom_dataset(const std::filesystem::path& dir, int64_t count, c
       const std::string file = text("ph{}.png", number(index));
       data::write_png(dir / "images" / file, p.image);
       data::write_png(dir / "masks" / file, p.lungs);
+      data::write_png(dir / "whole_lungs" / file, p.whole_lungs);
       data::write_png(dir / "heart" / file, p.heart);
       data::write_png(dir / "clavicles" / file, p.clavicles);
       data::write_png(dir / "opacity" / file, p.opacity);
@@ -54,13 +56,15 @@ int64_t write_phantom_dataset(const std::filesystem::path& dir, int64_t count, c
     if (progress) progress(first + many, count);
   }
   std::string csv =
-      "id,image,mask,width,height,label,finding,patient_id,heart_mask,clavicle_mask,opacity_mask,nodules\n";
+      "id,image,mask,width,height,label,finding,patient_id,heart_mask,clavicle_mask,opacity_mask,whole_lung_mask,"
+      "nodules\n";
   for (int64_t i = 0; i < count; ++i) {
     const Row& r = rows[static_cast<size_t>(i)];
     const std::string id = "ph" + number(i);
     csv += text("{},images/{}.png,masks/{}.png,{},{},{},{},{},", id, id, id, options.size, options.size, r.group,
                 r.label, r.patient);
-    csv += text("heart/{}.png,clavicles/{}.png,opacity/{}.png,{}\n", id, id, id, nodule_text(r.nodules));
+    csv += text("heart/{}.png,clavicles/{}.png,opacity/{}.png,whole_lungs/{}.png,{}\n", id, id, id, id,
+                nodule_text(r.nodules));
   }
   write_atomically(dir / "labels.csv", csv);
   return count;

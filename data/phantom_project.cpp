@@ -216,7 +216,7 @@ Projection project_anatomy(const Anatomy& a, const Patient& p, const Shot& s, co
   Projection out;
   const size_t total = static_cast<size_t>(n * n);
   out.attenuation.resize(total);
-  out.lungs.assign(total, 0), out.heart.assign(total, 0), out.clavicles.assign(total, 0), out.opacity.assign(total, 0);
+  for (auto* mask : {&out.lungs, &out.whole_lungs, &out.heart, &out.clavicles, &out.opacity}) mask->assign(total, 0);
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < n; ++i) {
       const size_t at = static_cast<size_t>(j * n + i);
@@ -249,8 +249,10 @@ Projection project_anatomy(const Anatomy& a, const Patient& p, const Shot& s, co
       const double core = 6 * smooth_step(edge + 1.3, edge - 1.3, std::abs(off));
       const double taken = union4(union4(heart, std::max(great.v[at], hila.v[at])), core);
       const double aerated = std::max(0.0, whole - taken), share = std::min(1.0, aerated / 5.0);
-      const bool in_lung = lung.inside(x, y) && heart <= 0 && core < 2.2 && great.v[at] < 1.0;
-      out.lungs[at] = in_lung, out.heart[at] = heart > 0, out.clavicles[at] = clavicle.v[at] > 0.05f;
+      const bool in_cavity = lung.inside(x, y) && core < 2.2;
+      const bool in_lung = in_cavity && heart <= 0 && great.v[at] < 1.0;
+      out.lungs[at] = in_lung, out.whole_lungs[at] = in_cavity, out.heart[at] = heart > 0;
+      out.clavicles[at] = clavicle.v[at] > 0.05f;
 
       const double grain =
           textures.coarse.fractal(0.5 * x, 0.5 * y, 3) + 0.8 * textures.fine.fractal(2.1 * x, 2.1 * y, 2);
@@ -276,7 +278,7 @@ Projection project_anatomy(const Anatomy& a, const Patient& p, const Shot& s, co
       out.attenuation[at] = static_cast<float>(sum);
     }
   }
-  keep_two_lungs(out.lungs, n, view, a.core_x);
+  for (auto* mask : {&out.lungs, &out.whole_lungs}) keep_two_lungs(*mask, n, view, a.core_x);
   for (size_t i = 0; i < total; ++i) out.opacity[i] = out.opacity[i] && out.lungs[i];
   return out;
 }

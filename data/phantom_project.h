@@ -29,7 +29,7 @@ void draw_tube(Layer&, const View&, const Tube&, Join);
 
 struct Projection {
   std::vector<float> attenuation;  // integral of mu along the ray, no unit
-  std::vector<uint8_t> lungs, heart, clavicles, opacity;
+  std::vector<uint8_t> lungs, whole_lungs, heart, clavicles, opacity;
 };
 Projection project_anatomy(const Anatomy&, const Patient&, const Shot&, const View&, const std::vector<Nodule>& extra);
 

@@ -444,9 +444,9 @@ TEST_SUITE("cli_test") {
     CHECK(page.find("What the labels bought") != std::string::npos);
     CHECK(page.find("data:image/png;base64,") != std::string::npos);
     CHECK(page.find("src=\"http") == std::string::npos);
-    fs::remove(s.root / "whole/report/paper.html");
+    fs::remove_all(s.root / "whole/report");
     CHECK(s.run("report whole") == 0);
-    CHECK(contents(s.root / "whole/report/paper.html") == page);
+    CHECK((contents(s.root / "whole/report/paper.html") == page));
 
     const pid_t child = s.start(flags + "--threads 2 --out parts");
     REQUIRE(s.wait_for([&] { return fs::exists(s.root / "parts/units/first_f35_s1.json"); }));
@@ -469,6 +469,9 @@ TEST_SUITE("cli_test") {
     REQUIRE(s.run(gan + "--seed 7 --out other_gan") == 0);
     CHECK(s.run(flags + "--out other --films gan --gan-dir other_gan") == 2);
     CHECK(s.err().find("which is not a training film here; train it with the same --data, --seed") != std::string::npos);
+    REQUIRE(s.run(gan + "--condition mask --out masks") == 0);
+    CHECK(s.run("experiment paper " + tiny("cls") + "--out other --films gan --gan-dir masks") == 2);
+    CHECK(s.err().find("makes films of masks alone, which show no class") != std::string::npos);
     CHECK(s.run(flags + "--out other --films gan") == 2);
     CHECK(s.err().find("--films gan needs --gan-dir") != std::string::npos);
     CHECK(s.run(flags + "--out other --films gan --gan-dir gan --ablation no_nmi") == 2);

@@ -44,9 +44,11 @@ struct Threads {
   ~Threads() { omp_set_num_threads(before); }
 };
 
+// "mask": pix2pix that is told the mask alone.
 SynthesisOptions tiny(const std::string& gan) {
   SynthesisOptions o;
-  o.gan = gan, o.size = 32, o.width = 4, o.blocks = 1, o.latent = 8;
+  if (gan == "mask") o.condition = gan;
+  o.gan = gan == "mask" ? "pix2pix" : gan, o.size = 32, o.width = 4, o.blocks = 1, o.latent = 8;
   o.steps = 12, o.batch = 2, o.autoencoder_steps = 6;
   return o;
 }
@@ -85,7 +87,7 @@ bool warns(const std::vector<EpochLog>& log, const char* what, GanLoss::Kind kin
 
 TEST_CASE("stopped, killed and resumed, with other numbers of threads: the same bytes") {
   const Folder folder;
-  for (const char* gan : {"paper", "pix2pix"}) {
+  for (const char* gan : {"paper", "pix2pix", "mask"}) {
     INFO(gan);
     const SynthesisOptions o = tiny(gan);
     const std::string whole = folder / (std::string(gan) + "-whole").c_str();
@@ -295,7 +297,7 @@ TEST_CASE("a film that is only moved is generated in its place and moved afterwa
 }
 
 TEST_CASE("a generated film depends on its base, variant and seed alone, and has the edited mask") {
-  for (const char* gan : {"paper", "pix2pix"}) {
+  for (const char* gan : {"paper", "pix2pix", "mask"}) {
     INFO(gan);
     const FilmSource source = gan_films(untrained(gan), 5);
     const EditBase base = phantom_base(1);
@@ -303,7 +305,9 @@ TEST_CASE("a generated film depends on its base, variant and seed alone, and has
       const Threads some(threads);
       return source(base, first, count);
     };
-    const auto all = with_threads(1, 0, 6), part = with_threads(2, 4, 2), plain = edited_films(5)(base, 4, 2);
+    EditBase edited = base;
+    if (std::string(gan) == "mask") edited.image = {};
+    const auto all = with_threads(1, 0, 6), part = with_threads(2, 4, 2), plain = edited_films(5)(edited, 4, 2);
     const auto other = gan_films(untrained(gan), 6)(base, 4, 1);
     CHECK(all[4].id == "base1+4");
     CHECK(all[4].image.pixels == part[0].image.pixels);
@@ -319,8 +323,59 @@ TEST_CASE("a generated film depends on its base, variant and seed alone, and has
                        doctest::Contains("open the data at that size"), Error);
 }
 
+TEST_CASE("told the mask alone, the networks see no film, learn the film itself, and make films of nobody") {
+  const auto synthesizer = untrained("mask");
+  CHECK_FALSE(synthesizer->sees_film());
+  CHECK(untrained("pix2pix")->sees_film());
+  CHECK(untrained("paper")->sees_film());
+  EditBase one = phantom_base(1), other = phantom_base(2);
+  const Image *film = &one.image, *mask = &one.mask;
+  const GanBatch told = synthesizer->condition(film_tensor({&film, 1}), mask_tensor({&mask, 1}));
+  CHECK_FALSE(told.latent);
+  REQUIRE(told.condition.shape() == Shape{1, 32, 32, 1});
+  const std::vector<float> seen = told.condition.host();
+  for (size_t i = 0; i < seen.size(); ++i) REQUIRE(seen[i] == 2 * one.mask.pixels[i] - 1);
+
+  // Another patient's film with this mask, and its disease, change no pixel of what is made; another mask does.
+  const auto drawn = [&](const EditBase& base) { return gan_films(synthesizer, 5, boundary_only())(base, 0, 4); };
+  EditBase mixed{one.id, other.image, one.mask, one.mask, {}}, moved{one.id, one.image, other.mask, {}, {}};
+  const auto films = drawn(one), same = drawn(mixed), differ = drawn(moved);
+  for (size_t v = 0; v < films.size(); ++v) {
+    CAPTURE(v);
+    CHECK(films[v].image.pixels == same[v].image.pixels);
+    CHECK(films[v].mask.pixels == same[v].mask.pixels);
+    CHECK(films[v].image.pixels != differ[v].image.pixels);
+    CHECK_FALSE(films[v].record.intensity.has_value());
+    const uint64_t noise = mix_key(mix_key(5, hash_name(one.id)), v);
+    CHECK(films[v].image.pixels == synthesizer->generate({}, films[v].mask, noise).pixels);
+  }
+
+  // What is learnt: the film itself, as it is or enlarged together with its mask, and never its rim.
+  one.image = one.mask;
+  for (float& v : one.image.pixels) v = 0.25f + 0.5f * v;
+  int64_t as_it_is = 0;
+  for (int64_t v = 0; v < 60; ++v) {
+    CAPTURE(v);
+    const FilmPair pair = jittered_pair(one, v, 3, 0.3);
+    as_it_is += pair.edit.image.pixels == one.image.pixels;
+    double apart = 0;
+    for (size_t i = 0; i < one.mask.pixels.size(); ++i) {
+      REQUIRE(pair.edit.image.pixels[i] > 0.2499f);
+      apart += (pair.edit.image.pixels[i] > 0.5f) != (pair.edit.mask.pixels[i] != 0);
+    }
+    CHECK(apart < 0.06 * static_cast<double>(one.mask.pixels.size()));
+  }
+  CHECK(as_it_is > 8);
+  CHECK(as_it_is < 30);
+
+  SynthesisOptions o = tiny("mask");
+  CHECK(gan_architecture(o).condition_channels == 1);  // of the discriminator, too
+  o.gan = "paper";
+  CHECK_THROWS_WITH_AS(check_options(o), doctest::Contains("--condition mask needs --gan pix2pix"), Error);
+}
+
 TEST_CASE("pix2pix draws another film with other noise, the residual generator has none") {
-  for (const char* gan : {"paper", "pix2pix"}) {
+  for (const char* gan : {"paper", "pix2pix", "mask"}) {
     SynthesisOptions o = tiny(gan);
     o.size = 64;  // the smallest with a level of dropout
     const Synthesizer s(gan_architecture(o), 7);

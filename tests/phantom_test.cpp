@@ -103,7 +103,7 @@ TEST_CASE("masks are two lungs with the heart between them and clavicles above")
     CAPTURE(i);
     const Phantom p = render_phantom(o, i);
     const auto all = [](const Image& m, auto rule) { return std::all_of(m.pixels.begin(), m.pixels.end(), rule); };
-    for (const Image* m : {&p.lungs, &p.heart, &p.clavicles, &p.opacity})
+    for (const Image* m : {&p.lungs, &p.whole_lungs, &p.heart, &p.clavicles, &p.opacity})
       CHECK(all(*m, [](float v) { return v == 0.0f || v == 1.0f; }));
     CHECK(all(p.image, [](float v) { return v >= 0.0f && v <= 1.0f; }));
     const std::vector<double> at = pieces(p.lungs);
@@ -119,6 +119,11 @@ TEST_CASE("masks are two lungs with the heart between them and clavicles above")
     CHECK(area(p.clavicles) > 0.005);
     CHECK(area(p.clavicles) < 0.06);
     CHECK(dice(p.lungs, p.heart) == 0.0);
+    double lost = 0;  // whole lungs are the lungs and a part of the heart's shadow, and still two
+    for (size_t k = 0; k < p.lungs.pixels.size(); ++k) lost += p.lungs.pixels[k] > p.whole_lungs.pixels[k];
+    CHECK(lost == 0);
+    CHECK(dice(p.whole_lungs, p.heart) > 0.05);
+    CHECK(pieces(p.whole_lungs).size() == 2);
     if (!last.pixels.empty()) {
       CHECK(dice(last, p.lungs) < 0.995);
       CHECK(dice(last, p.lungs) > 0.4);

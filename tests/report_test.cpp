@@ -374,11 +374,35 @@ TEST_CASE("a saving that chance made as well is not the method's alone") {
   nlohmann::json r = {{"primary_metric", "auc"},
                       {"saving", {{"target", 0.95}, {"fraction", 0.15}, {"films", 0.85}}},
                       {"by_arm", {arm("method", 0.96, 0.97), arm("selection", 0.94, 0.97), arm("random", 0.93, 0.97)}}};
-  CHECK(paper_headline(r) == "The method reached 99 % of full supervision (AUC 0.950) and saved 85\u00a0% of the labels");
+  r["comparisons"] = nlohmann::json::array();
+  const auto headline = [&] { return paper_summary(r).at(0); };
+  CHECK(headline() == "The method reached 99 % of full supervision (AUC 0.950) and saved 85\u00a0% of the labels");
   r["by_arm"][2] = arm("random", 0.95, 0.97);
-  CHECK(paper_headline(r).ends_with("of the labels; so did random films"));
+  CHECK(headline().ends_with("of the labels; so did random films"));
   r["by_arm"][1] = arm("selection", 0.955, 0.97);
-  CHECK(paper_headline(r).ends_with("; so did real films chosen alike and random films"));
+  CHECK(headline().ends_with("; so did real films chosen alike and random films"));
+}
+
+TEST_CASE("the headline says what is significant, in both directions, and how large it is") {
+  const auto row = [](const char* a, const char* b, double fraction, double difference, double p_holm) {
+    return json{{"a", a}, {"b", b}, {"fraction", fraction}, {"difference", difference}, {"p_holm", p_holm}};
+  };
+  json r = {{"primary_metric", "dice"}, {"saving", {{"target", 0.943}, {"fraction", nullptr}}}};
+  r["comparisons"] = {row("method", "selection", 0.01, 0.0101, 0.0313), row("method", "random", 0.01, 0.0176, 0.0234),
+                      row("selection", "random", 0.01, 0.02, 0.01), row("method", "selection", 0.35, -0.004, 0.0004),
+                      row("method", "random", 0.35, -0.003, 0.06)};
+  const std::string saved = "The method did not reach 99 % of full supervision (Dice 0.943) at any fraction";
+  CHECK(paper_summary(r) ==
+        std::vector<std::string>{
+            "The method was ahead of real films chosen alike with 1\u00a0% of the labels (+0.010 Dice, p = 0.031 after "
+            "Holm), behind with 35\u00a0% of the labels (−0.004 Dice, p < 0.001 after Holm)",
+            "The method was ahead of random films with 1\u00a0% of the labels (+0.018 Dice, p = 0.023 after Holm)",
+            saved});
+  for (json& c : r["comparisons"]) c["p_holm"] = 0.05;
+  CHECK(paper_summary(r) ==
+        std::vector<std::string>{saved, "No difference between the method and real films is significant"});
+  r["comparisons"] = json::array();
+  CHECK(paper_summary(r) == std::vector<std::string>{saved});
 }
 
 TEST_CASE("outlines, base64, numbers and ticks") {

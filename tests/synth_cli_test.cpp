@@ -114,6 +114,34 @@ TEST_SUITE("synth_cli_test") {
     }
   }
 
+  TEST_CASE(
+      "told the mask alone: films from the masks of another data set, of nobody, which the checks compare with all") {
+    const Sandbox s;
+    querent::write_phantom_dataset(s.root / "others", 3, 32, 8);
+    std::string list = "id,image,mask\n";
+    for (const std::string i : {"0", "1", "2"})
+      list += "other" + i + ",others/images/ph0000" + i + ".png,others/masks/ph0000" + i + ".png\n";
+    s.write("others.csv", list);
+    REQUIRE(s.run(tiny + "--gan pix2pix --condition mask --steps 4 --out gan") == 0);
+    REQUIRE(s.run("sample --gan-dir gan --data others.csv --count 6 --out films") == 0);
+    const querent::data::Csv table = querent::data::read_csv(s.root / "films/labels.csv");
+    REQUIRE(table.rows.size() == 6);
+    for (const auto& row : table.rows) {
+      CHECK(row[3] == "");  // of no class and no patient's
+      CHECK(row[5] == "");
+      CHECK(json::parse(row[7]).at("base").get<std::string>().starts_with("other"));
+    }
+    CHECK(querent::data::image_info(s.root / "films/grid.png").width == 2 * 32 + 2);  // mask | film
+    CHECK(s.run("check --data ph/labels.csv --samples films --size 32 --out check") == 0);
+    const json checked = json::parse(s.contents("check/check.json"));
+    CHECK(checked.at("films").at("samples") == 6);
+    CHECK(checked.at("films").at("bases") == 0);  // so that no training film is left out of the search for copies
+
+    REQUIRE(s.run("sample --gan-dir gan --data ph/labels.csv --count 2 --out own") == 0);
+    const std::string first = s.contents("gan/films.txt").substr(0, 7);  // of the films it has learnt from
+    CHECK(querent::data::read_csv(s.root / "own/labels.csv").rows[0][0] == first + "+0");
+  }
+
   TEST_CASE("bad input: one line that names the file and the fix, exit code 2, nothing written") {
     const Sandbox s;
     s.write("unknown.txt", "ph00000\nph99999\n");
@@ -140,6 +168,7 @@ TEST_SUITE("synth_cli_test") {
         {"train --data no_masks.csv --size 32 --out made", "has no mask"},
         {"train --data gone.csv --out made", "gone.csv: no such file"},
         {"train --data ph/labels.csv --gan stylegan --out made", "--gan"},
+        {"train --data ph/labels.csv --gan paper --condition mask --out made", "needs --gan pix2pix"},
         {"train --data ph/labels.csv --nmi 0 --mse 0 --out made", "no term of the content loss is left"},
         {"train --data ph/labels.csv --vgg-weights gone.safetensors --out made", "gone.safetensors: no such file"},
         {"train --data ph/labels.csv --cases unknown.txt --out made",

@@ -84,7 +84,11 @@ std::string gan_folder(const PaperConfig& config, const std::string& arm) {
 void check_gan(const PaperConfig& config, const std::string& arm, const std::set<std::string>& training_ids) {
   const std::string folder = gan_folder(config, arm);
   if (folder.empty()) return;
-  Synthesizer::open(folder);
+  check(
+      Synthesizer::open(folder)->sees_film() || config.run.task == "seg",
+      "paper: the network in '{}' makes films of masks alone, which show no class; use --task seg or one trained with "
+      "--condition film+mask",
+      folder);
   std::istringstream films(read_file(folder + "/films.txt", uint64_t{64} << 20));
   for (std::string id; std::getline(films, id);) {
     check(

@@ -7,6 +7,9 @@
 namespace querent::al {
 namespace {
 
+constexpr double most_jitter = 1.12;  // 286 pixels cut to 256
+constexpr double jitter_room = 0.98;  // of the rim that is cut off: what is outside of the film stays outside
+
 Tensor stack(std::span<const Image* const> images, float factor, float shift) {
   internal_check(!images.empty(), "film pair: no image");
   const int64_t height = images[0]->height, width = images[0]->width;
@@ -20,6 +23,16 @@ Tensor stack(std::span<const Image* const> images, float factor, float shift) {
   return out;
 }
 
+Rng identity_draw(const EditBase& base, int64_t variant, uint64_t seed) {
+  return Rng(mix_key(seed, hash_name(base.id))).fork("identity").fork(static_cast<uint64_t>(variant));
+}
+
+FilmPair identity_pair(const EditBase& base, int64_t variant) {
+  FilmPair same{base.image, base.mask, {base.image, base.mask, base.protected_region, {}}};
+  same.edit.record.base = base.id, same.edit.record.variant = variant;
+  return same;
+}
+
 }  // namespace
 
 EditOptions boundary_only(EditOptions o) {
@@ -29,11 +42,23 @@ EditOptions boundary_only(EditOptions o) {
 }
 
 FilmPair training_pair(const EditBase& base, int64_t variant, uint64_t seed, double identity) {
-  Rng draw = Rng(mix_key(seed, hash_name(base.id))).fork("identity").fork(static_cast<uint64_t>(variant));
-  if (draw.uniform() >= identity) return {base.image, base.mask, edit_mask(base, variant, seed, boundary_only())};
-  FilmPair same{base.image, base.mask, {base.image, base.mask, base.protected_region, {}}};
-  same.edit.record.base = base.id, same.edit.record.variant = variant;
-  return same;
+  Rng draw = identity_draw(base, variant, seed);
+  if (draw.uniform() < identity) return identity_pair(base, variant);
+  return {base.image, base.mask, edit_mask(base, variant, seed, boundary_only())};
+}
+
+FilmPair jittered_pair(const EditBase& base, int64_t variant, uint64_t seed, double identity) {
+  Rng draw = identity_draw(base, variant, seed);
+  FilmPair pair = identity_pair(base, variant);
+  if (draw.uniform() < identity) return pair;
+  data::AugmentParams p;
+  p.zoom = draw.uniform(1, most_jitter);
+  const double room = jitter_room * (p.zoom - 1) / 2;
+  p.dx = draw.uniform(-room, room), p.dy = draw.uniform(-room, room);
+  data::augment(pair.edit.image, &pair.edit.mask, p);
+  pair.edit.protected_region = {};
+  pair.edit.record.rigid = p;
+  return pair;
 }
 
 Tensor mask_tensor(std::span<const Image* const> masks) { return stack(masks, 1, 0); }

@@ -18,6 +18,9 @@ struct FilmPair {
 // tell of the former, so that it could learn their average at best, and the latter move film and mask alike, which
 // needs no network; gan_films (synthesizer.h) applies both to what was generated.
 FilmPair training_pair(const EditBase& base, int64_t variant, uint64_t seed, double identity);
+// For a generator that is told the mask alone, the real film y with its own mask m', both enlarged by up to 12 % and
+// cut to size again with the probability 1 - `identity`: the jitter of pix2pix, so that films are not learnt by heart.
+FilmPair jittered_pair(const EditBase& base, int64_t variant, uint64_t seed, double identity);
 // The same edits of the boundary, and nothing else.
 EditOptions boundary_only(EditOptions o = {});
 

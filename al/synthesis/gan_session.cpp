@@ -163,7 +163,8 @@ class Session {
     std::vector<FilmPair> pairs(bases.size());
     data::parallel_for(share_, [&](int64_t i) {
       const auto k = static_cast<size_t>(i);
-      pairs[k] = training_pair(bases[k], first_place(step) + i, key_of(o_, "pairs"), o_.identity);
+      const auto make = o_.mask_alone() ? jittered_pair : training_pair;
+      pairs[k] = make(bases[k], first_place(step) + i, key_of(o_, "pairs"), o_.identity);
     });
     std::vector<const Image*> films, masks, targets;
     for (const FilmPair& p : pairs) {

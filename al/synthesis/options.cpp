@@ -20,6 +20,7 @@ void check_one_of(const char* flag, const std::string& value, const char* first,
 
 std::string SynthesisOptions::json() const {
   return dump_json(nlohmann::json{{"gan", gan},
+                                  {"condition", condition},
                                   {"loss", loss},
                                   {"norm", norm},
                                   {"size", size},
@@ -43,6 +44,9 @@ std::string SynthesisOptions::json() const {
 
 void check_options(const SynthesisOptions& o) {
   check_one_of("--gan", o.gan, "paper", "pix2pix");
+  check_one_of("--condition", o.condition, "film+mask", "mask");
+  check(!o.mask_alone() || o.gan == "pix2pix",
+        "synth: --condition mask needs --gan pix2pix; the paper's generator changes a film");
   check_one_of("--loss", o.loss, "logistic", "lsgan");
   check_one_of("--norm", o.norm, "batch", "instance");
   check(o.injection == "decoded" || o.injection == "concat" || o.injection == "film",
@@ -55,8 +59,8 @@ void check_options(const SynthesisOptions& o) {
         o.blocks, o.latent, o.steps, o.batch);
   check(o.gan != "paper" || o.autoencoder_steps > 0, "synth: --autoencoder-steps must be at least 1, got {}",
         o.autoencoder_steps);
-  check(o.lr > 0 && o.lambda >= 0 && o.identity >= 0 && o.identity < 1,
-        "synth: --lr must be positive, --lambda not negative and --identity in [0,1); got {} {} {}", o.lr, o.lambda,
+  check(o.lr > 0 && o.lambda >= 0 && o.identity >= 0 && o.identity <= 1,
+        "synth: --lr must be positive, --lambda not negative and --identity in [0,1]; got {} {} {}", o.lr, o.lambda,
         o.identity);
   check(o.nmi >= 0 && o.vgg >= 0 && o.mse >= 0 && o.saliency >= 0,
         "synth: the weights --nmi --vgg --mse --saliency must not be negative; got {} {} {} {}", o.nmi, o.vgg, o.mse,
@@ -74,7 +78,7 @@ GanOptions gan_architecture(const SynthesisOptions& o) {
   g.norm = o.norm;
   g.size = o.size;
   if (paper) g.injection = o.injection;
-  g.condition_channels = paper && o.injection != "decoded" ? 1 : 2;
+  g.condition_channels = o.mask_alone() || (paper && o.injection != "decoded") ? 1 : 2;
   g.width = g.judge_width = o.width;
   g.blocks = o.blocks;
   g.latent = paper ? o.latent : 0;

@@ -9,9 +9,12 @@ namespace querent::al {
 
 struct SynthesisOptions {
   // paper: the residual generator told by z = encode(m'), the dense discriminator, the content loss (Mahapatra et al.,
-  // MICCAI 2018). pix2pix: the U-Net generator and the PatchGAN with the mask as a second channel, mean absolute
-  // difference (Isola et al. 2017).
+  // MICCAI 2018). pix2pix: the U-Net generator and the PatchGAN with the mask as a channel, mean absolute difference
+  // (Isola et al. 2017).
   std::string gan = "paper";
+  // What generator and discriminator are told: film+mask, a film and the mask it is to get, so that the film made is
+  // one of the same patient; mask (pix2pix), the mask alone, as in its label maps to photos: a film of nobody.
+  std::string condition = "film+mask";
   std::string loss = "logistic";     // logistic or lsgan
   std::string norm = "batch";        // batch or instance
   int64_t size = 128;                // height and width of the films, a multiple of 16, at least 32
@@ -32,6 +35,7 @@ struct SynthesisOptions {
   uint64_t seed = 1;
 
   double content_weight() const { return lambda > 0 ? lambda : gan == "paper" ? 10 : 100; }
+  bool mask_alone() const { return condition == "mask"; }
   double vgg_weight() const { return vgg_weights.empty() ? 0 : vgg; }
   bool operator==(const SynthesisOptions&) const = default;
   std::string json() const;

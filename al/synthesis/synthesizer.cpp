@@ -25,6 +25,9 @@ std::string required(const std::map<std::string, std::string>& metadata, const f
 // Is the generator given z as a vector, or a mask as a channel of its condition?
 bool takes_vector(const GanOptions& o) { return o.latent > 0 && o.injection != "decoded"; }
 
+// Is the mask all that the generator is told?
+bool mask_alone(const GanOptions& o) { return o.latent == 0 && o.condition_channels == 1; }
+
 // The mask after the boundary edit of a variant, before any rigid motion.
 Image boundary_of(const EditBase& base, const EditRecord& r, uint64_t seed, const EditOptions& o) {
   if (r.boundary.empty()) return base.mask;
@@ -55,7 +58,8 @@ void keep_protected(Image& made, const EditedMask& edit) {
 double realism_of(const Synthesizer& synthesizer, const Discriminator& judge, const Image& base, const Image& mask,
                   const Image& made) {
   const Image *b = &base, *m = &mask, *f = &made;
-  GanBatch batch = synthesizer.condition(film_tensor({&b, 1}), mask_tensor({&m, 1}));
+  GanBatch batch =
+      synthesizer.condition(synthesizer.sees_film() ? film_tensor({&b, 1}) : Tensor{}, mask_tensor({&m, 1}));
   batch.image = film_tensor({&f, 1});
   return judge.realism(batch);
 }
@@ -66,7 +70,7 @@ Synthesizer::Synthesizer(const GanOptions& architecture, uint64_t seed)
     : generator_(std::make_unique<Params>(compute_device(), seed)),
       codec_(std::make_unique<Params>(compute_device(), seed)),
       gan_(make_generator(architecture, *generator_)) {
-  const int64_t channels = takes_vector(architecture) ? 1 : 2;
+  const int64_t channels = takes_vector(architecture) || mask_alone(architecture) ? 1 : 2;
   check(architecture.image_channels == 1 && architecture.condition_channels == channels,
         "synthesizer: a generator with latent={} injection={} needs {} channels of condition and makes one; got {} and "
         "{}",
@@ -93,8 +97,12 @@ std::shared_ptr<const Synthesizer> Synthesizer::open(const fs::path& folder_or_f
   return s;
 }
 
+bool Synthesizer::sees_film() const { return !mask_alone(gan_.options); }
+
 GanBatch Synthesizer::condition(const Tensor& films_anywhere, const Tensor& masks_anywhere) const {
-  const Tensor films = films_anywhere.to(generator_->device()), masks = masks_anywhere.to(generator_->device());
+  const Tensor masks = masks_anywhere.to(generator_->device());
+  if (!sees_film()) return {scale(masks, 2, -1), {}};
+  const Tensor films = films_anywhere.to(generator_->device());
   if (takes_vector(gan_.options)) return {films, {}, autoencoder_->encode(masks)};
   const Tensor shown = autoencoder_ ? sigmoid(autoencoder_->decode(autoencoder_->encode(masks))) : masks;
   return {concat({films, scale(shown, 2, -1)}), {}};
@@ -108,10 +116,10 @@ Tensor Synthesizer::generate(const Tensor& films, const Tensor& masks, const Pas
 Image Synthesizer::generate(const Image& film, const Image& mask, uint64_t noise) const {
   const Image *f = &film, *m = &mask;
   const std::vector<int64_t> id = {0};
-  Tensors inputs = {film_tensor({&f, 1}), mask_tensor({&m, 1}), make_streams(noise, id, 0)};
+  Tensors inputs = {sees_film() ? film_tensor({&f, 1}) : Tensor{}, mask_tensor({&m, 1}), make_streams(noise, id, 0)};
   const NoTape no_tape;
   if (one_film_) return film_image((*one_film_)(inputs)[0], 0);
-  for (Tensor& t : inputs) t = t.to(generator_->device());
+  for (Tensor& t : inputs) t = t ? t.to(generator_->device()) : t;
   const auto step = [this](Inputs in) { return Tensors{generate(in[0], in[1], {Pass::mc_dropout, in[2]})}; };
   one_film_ = Program::capture(step, inputs);
   return film_image(one_film_->results()[0], 0);
@@ -155,10 +163,12 @@ double Discriminator::realism(const GanBatch& film) const {
 
 FilmSource gan_films(std::shared_ptr<const Synthesizer> synthesizer, uint64_t seed, const EditOptions& o,
                      std::shared_ptr<const Discriminator> judge) {
-  return [synthesizer, seed, o, judge](const EditBase& base, int64_t first, int64_t count) {
-    check(base.image.height == synthesizer->size() && base.image.width == synthesizer->size(),
+  return [synthesizer, seed, o, judge](const EditBase& real, int64_t first, int64_t count) {
+    check(real.mask.height == synthesizer->size() && real.mask.width == synthesizer->size(),
           "synthesizer: it makes films of {}x{}, case '{}' is {}x{}; open the data at that size", synthesizer->size(),
-          synthesizer->size(), base.id, base.image.width, base.image.height);
+          synthesizer->size(), real.id, real.mask.width, real.mask.height);
+    // Of nobody: the mask alone is used, neither the film nor its disease.
+    const EditBase base = synthesizer->sees_film() ? real : EditBase{real.id, {}, real.mask, {}, {}};
     std::vector<SyntheticFilm> films;
     for (int64_t variant = first; variant < first + count; ++variant) {
       EditedMask edit = edit_mask(base, variant, seed, o);
