@@ -143,10 +143,10 @@ TEST_CASE("a proposal that refuses to run is passed over, unless all do or the d
              fill_bytes(y.raw(), 0, y.bytes(), gpu);
              return true;
            }};
-  CHECK(cuda::choose("M", "refused", {refuses, good}, y).engine == "b");
-  CHECK(message_of([&] { cuda::choose("M", "all refused", {refuses}, y); }) == "cudnn: running a failed");
+  CHECK(cuda::choose("M", "refused", {refuses, good}, {&y, 1}).engine == "b");
+  CHECK(message_of([&] { cuda::choose("M", "all refused", {refuses}, {&y, 1}); }) == "cudnn: running a failed");
   CHECK_FALSE(PlanBook::of_process().find("M", "all refused deterministic strict"));
-  CHECK(message_of([&] { cuda::choose("M", "broken", {breaks, good}, y); }).find("illegal access") != std::string::npos);
+  CHECK(message_of([&] { cuda::choose("M", "broken", {breaks, good}, {&y, 1}); }).find("illegal access") != std::string::npos);
 }
 
 TEST_CASE("tuning does not take what heuristics chose") {
