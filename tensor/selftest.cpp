@@ -114,7 +114,7 @@ double rounded_between(const Op& op, const Case& c, DType dtype) {
   const auto given = [&](size_t i) { return i < c.in.size() && c.in[i].fill != Sample::none; };
   // A library that cannot add the bias in the same pass stores the sum without it; a norm is rounded before a residual
   // is added, as the ops in whose place it stands would do.
-  const bool twice = (op.name.starts_with("conv") && given(2)) || (op.name == "batch_norm_relu" && given(3));
+  const bool twice = ((op.name.starts_with("conv") || op.name == "matmul") && given(2)) || (op.name == "batch_norm_relu" && given(3));
   return dtype == DType::bf16 && twice ? 0x1p-8 : 0;
 }
 

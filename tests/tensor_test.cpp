@@ -102,7 +102,7 @@ TEST_CASE("the ledger lists what ran") {
   const Ledger ledger;
   const Tensor w = Tensor::full({3, 4}, 1).named("fc.weight");
   matmul(Tensor::full({2, 3}, 1), w);
-  CHECK(ledger.listing().find("matmul(f32[2,3], 'fc.weight' f32[3,4]) -> f32[2,4]") != std::string::npos);
+  CHECK(ledger.listing().find("matmul(f32[2,3], 'fc.weight' f32[3,4], none) -> f32[2,4]") != std::string::npos);
   CHECK(ledger.json_lines().find(R"("op":"matmul")") != std::string::npos);
 }
 TEST_SUITE_END();

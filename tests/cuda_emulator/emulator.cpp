@@ -28,7 +28,7 @@ namespace {
 
 // ---- memory: an address range for each device, closed to the host
 
-constexpr size_t range = size_t{1} << 30;
+constexpr size_t range = size_t{1} << 30, huge_page = size_t{2} << 20;
 constexpr int most_devices = 2;  // so that a pointer of the wrong one is found
 
 struct Arena {
@@ -46,9 +46,11 @@ struct Machine {
   size_t launches = 0;
   Machine() {
     for (Arena& a : arenas) {
-      void* const map = mmap(nullptr, range, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      void* map = mmap(nullptr, range + huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (map == MAP_FAILED) stop("no address space");
-      a.base = static_cast<std::byte*>(map);
+      size_t room = range + huge_page;
+      a.base = static_cast<std::byte*>(std::align(huge_page, range, map, room));
+      madvise(a.base, range, MADV_HUGEPAGE);  // opening and closing takes time for each page
     }
   }
 };
@@ -69,7 +71,8 @@ class Open {
 
  private:
   void protect(int rights) const {
-    if (a_.top > 0 && mprotect(a_.base, a_.top, rights) != 0) stop("mprotect failed");
+    const size_t pages = (a_.top + huge_page - 1) / huge_page;
+    if (pages > 0 && mprotect(a_.base, pages * huge_page, rights) != 0) stop("mprotect failed");
   }
   std::lock_guard<std::recursive_mutex> lock_;
   Arena& a_;
