@@ -192,7 +192,7 @@ std::vector<al::CurvePoint> points_of(const SeedCurve& curve, const std::string&
 
 Results read_results(const std::string& folder) {
   const fs::path path = fs::path(folder) / "results.json";
-  check(fs::exists(path), "report: there is no '{}'; give the folder of a run (the --out of 'querent run')",
+  check(fs::exists(path), "report: there is no '{}'; give the folder of a run or an experiment (its --out)",
         path.string());
   const json j = parse_json(read_file(path, largest_json));
   check(j.is_object(), "report: '{}' is damaged; give the same 'querent run' command again to write it anew",

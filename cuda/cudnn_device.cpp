@@ -42,10 +42,4 @@ void run_plan(Device device, const Plan& plan, std::span<const Pointer> pointers
   execute(cudnn(device).handle, plan, pointers, workspace(device, plan.engine.workspace));
 }
 
-int64_t alignment_of(std::initializer_list<const Tensor*> tensors) {
-  uintptr_t low_bits = 16;
-  for (const Tensor* t : tensors) low_bits |= *t ? reinterpret_cast<uintptr_t>(t->raw()) : 0;
-  return static_cast<int64_t>(low_bits & -low_bits);
-}
-
 }  // namespace querent::cuda

@@ -1,6 +1,5 @@
 // cuDNN on a device: what the kernels that it computes share.
 #pragma once
-#include <initializer_list>
 #include <string>
 
 #include "cuda/cudnn_graph.h"
@@ -18,8 +17,5 @@ const CudnnDevice& cudnn(Device device);
 // The plan of an engine by its name on file; an Error that names the problem when it does not run here.
 Plan chosen_plan(const OperationGraph& graph, const std::string& engine, const std::string& problem);
 void run_plan(Device device, const Plan& plan, std::span<const Pointer> pointers);
-
-// The largest power of 2 up to 16 that divides the address of each of the tensors. Those that are none do not count.
-int64_t alignment_of(std::initializer_list<const Tensor*> tensors);
 
 }  // namespace querent::cuda

@@ -246,8 +246,6 @@ void matmul(const Call& c) {
     if (bias) bias_add({std::array{y, bias}, std::array{y}, {}});
     return;
   }
-  uintptr_t low_bits = 16;
-  for (const Tensor* t : {&a, &b, &bias, &y}) low_bits |= *t ? reinterpret_cast<uintptr_t>(t->raw()) : 0;
   Problem p{.m = y.dim(0),
             .n = y.dim(1),
             .k = a.dim(attrs.transpose_a ? 0 : 1),
@@ -255,7 +253,7 @@ void matmul(const Call& c) {
             .transpose_b = attrs.transpose_b,
             .dtype = y.dtype(),
             .bias = static_cast<bool>(bias),
-            .alignment = static_cast<uint32_t>(low_bits & -low_bits)};
+            .alignment = static_cast<uint32_t>(alignment_of({&a, &b, &bias, &y}))};
   Cublas& cublas = per_device<Cublas>(y.device());
   const std::lock_guard lock(cublas.mutex);
   if (const ProductPlan& plan = plan_for(cublas, y.device(), p); plan.algorithm) {

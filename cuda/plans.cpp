@@ -103,6 +103,12 @@ Tensor random_operand(const Shape& shape, DType dtype, Device device) {
   return Tensor::from(values, shape, dtype).to(device);
 }
 
+int64_t alignment_of(std::initializer_list<const Tensor*> tensors) {
+  uintptr_t low_bits = 16;
+  for (const Tensor* t : tensors) low_bits |= *t ? reinterpret_cast<uintptr_t>(t->raw()) : 0;
+  return static_cast<int64_t>(low_bits & -low_bits);
+}
+
 void* workspace(Device device, int64_t bytes) {
   if (bytes == 0) return nullptr;
   auto& blocks = per_device<Workspace>(device).blocks;

@@ -3,6 +3,7 @@
 // one computes random data twice, and is passed over when the bits differ.
 #pragma once
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ std::optional<PlanChoice> known_choice(const std::string& machine, const std::st
 
 // Values between -1 and 1 on the device. The same for the same shape.
 Tensor random_operand(const Shape& shape, DType dtype, Device device);
+
+// The largest power of 2 up to 16 that divides the address of each of the tensors. Those that are none do not count.
+int64_t alignment_of(std::initializer_list<const Tensor*> tensors);
 
 // Scratch memory for library calls, which follow one another on the stream of a device. It only grows, and what it was
 // before stays allocated, since a captured step may still write there.

@@ -138,7 +138,11 @@ TEST_CASE("what is on file is used as it is, and the library is not asked") {
 
 TEST_CASE("a proposal that refuses to run is passed over, unless all do or the device itself is at fault") {
   const Tensor y = Tensor::zeros({2}, DType::f32, gpu);
-  const cuda::Trial refuses{"a", []() -> bool { fail("cudnn: running a failed"); }}, breaks{"c", []() -> bool { internal_check(false, "cuda: an illegal access"); return true; }},
+  const cuda::Trial refuses{"a", []() -> bool { fail("cudnn: running a failed"); }},
+      breaks{"c", []() -> bool {
+               internal_check(false, "cuda: an illegal access");
+               return true;
+             }},
       good{"b", [&] {
              fill_bytes(y.raw(), 0, y.bytes(), gpu);
              return true;
